@@ -1,0 +1,47 @@
+package plan
+
+// Host is what the machine and the caller's account can do, as probed.
+type Host struct {
+	Architecture string `json:"architecture"`
+	// Kernel is the running release, such as "6.18.44".
+	Kernel string `json:"kernel"`
+	// UID and GID are the caller's.
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
+	// SubUIDs and SubGIDs are the caller's subordinate ids; Container is
+	// unused. Empty where there are none or newuidmap and newgidmap are
+	// missing.
+	SubUIDs []IDMap `json:"subUIDs,omitempty"`
+	SubGIDs []IDMap `json:"subGIDs,omitempty"`
+	// LandlockABI is 0 where Landlock is missing or switched off.
+	LandlockABI int `json:"landlockABI"`
+	// WaitKillable tells whether SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	// exists (Linux 5.19).
+	WaitKillable bool `json:"waitKillable"`
+	// Cgroup is the delegated cgroup v2 folder below which the caller may
+	// make groups, or empty.
+	Cgroup string `json:"cgroup,omitempty"`
+	// Controllers are those delegated there, such as "memory".
+	Controllers []string `json:"controllers,omitempty"`
+	// ProcPaths are those of the paths to mask or make read-only that
+	// exist on this kernel; see [MaskedPaths] and [ReadOnlyPaths].
+	ProcPaths []string `json:"procPaths,omitempty"`
+}
+
+// MaskedPaths returns the paths that are hidden, and ReadOnlyPaths those that
+// are made read-only, as the OCI runtimes' defaults have them
+// (moby/oci/defaults.go, containers/common/pkg/config).
+func MaskedPaths() []string {
+	return []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore",
+		"/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+		"/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+	}
+}
+
+// ReadOnlyPaths returns the paths that are made read-only; see [MaskedPaths].
+func ReadOnlyPaths() []string {
+	return []string{
+		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+	}
+}

@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Op is one system call that the child makes. Its text form is what strace
+// would print, so that a dry run and a trace can be laid side by side.
+type Op struct {
+	Call string `json:"call"`
+	Args []Arg  `json:"args"`
+	// Out names the descriptor that the call returns, for later operations.
+	Out string `json:"out,omitempty"`
+	// About says what the operation is for.
+	About string `json:"about,omitempty"`
+}
+
+// Arg is an argument of an [Op]: exactly one field is set, or none for a null
+// pointer.
+type Arg struct {
+	// Text is passed as a pointer to a NUL-terminated string.
+	Text *string `json:"text,omitempty"`
+	// Number is passed as it is.
+	Number *int64 `json:"number,omitempty"`
+	// Flags is a constant's name, or several joined by "|".
+	Flags string `json:"flags,omitempty"`
+	// FD is the name of an earlier operation's descriptor.
+	FD string `json:"fd,omitempty"`
+	// Struct is passed as a pointer to its fields.
+	Struct []Field `json:"struct,omitempty"`
+	// List is passed as a pointer to an array of strings, ended by null.
+	List []string `json:"list,omitempty"`
+	// Filter is the index of one of the plan's compiled filters.
+	Filter *int `json:"filter,omitempty"`
+}
+
+// Field is a member of a structure: Size bytes, in the machine's order.
+type Field struct {
+	Name  string `json:"name"`
+	Size  int    `json:"size"`
+	Value Arg    `json:"value"`
+}
+
+// String returns the operation as strace would print it.
+func (o Op) String() string {
+	var b strings.Builder
+	b.WriteString(o.Call)
+	b.WriteByte('(')
+	for i, a := range o.Args {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(a.String())
+	}
+	b.WriteByte(')')
+	if o.Out != "" {
+		b.WriteString(" = " + o.Out)
+	}
+	return b.String()
+}
+
+// String returns the argument as strace would print it.
+func (a Arg) String() string {
+	switch {
+	case a.Text != nil:
+		return strconv.Quote(*a.Text)
+	case a.Number != nil:
+		return strconv.FormatInt(*a.Number, 10)
+	case a.Flags != "":
+		return a.Flags
+	case a.FD != "":
+		return a.FD
+	case a.Struct != nil:
+		fields := make([]string, len(a.Struct))
+		for i, f := range a.Struct {
+			fields[i] = f.Name + "=" + f.Value.String()
+		}
+		return "{" + strings.Join(fields, ", ") + "}"
+	case a.List != nil:
+		quoted := make([]string, len(a.List))
+		for i, s := range a.List {
+			quoted[i] = strconv.Quote(s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case a.Filter != nil:
+		return fmt.Sprintf("filter %d", *a.Filter)
+	}
+	return "NULL"
+}

@@ -1,0 +1,122 @@
+// Package plan computes everything a launch needs.
+//
+// A [Plan] is a value: manifest, image and host facts go in, and a flat list
+// of kernel operations, filters and rules for the supervisor comes out. It is
+// deterministic and touches nothing, so that it can be printed, reviewed and
+// compared before anything runs. Package launch executes it and adds nothing
+// of its own.
+package plan
+
+import "github.com/least-privilege/lpm/manifest"
+
+// Mode says what happens to a call that the filter does not allow.
+type Mode string
+
+const (
+	// Enforce refuses what the manifest does not grant.
+	Enforce Mode = "enforce"
+	// Record notes what the program does and lets it go on.
+	Record Mode = "record"
+)
+
+// Plan is everything a launch needs.
+type Plan struct {
+	Mode Mode `json:"mode"`
+	// Image and Manifest are digests ("sha256:…"). Manifest is empty in
+	// record mode.
+	Image    string `json:"image"`
+	Manifest string `json:"manifest,omitempty"`
+
+	Process  Process  `json:"process"`
+	Identity Identity `json:"identity"`
+	// Namespaces are the clone flags, such as "CLONE_NEWUSER".
+	Namespaces []string `json:"namespaces"`
+	// Layer is the overlay layer laid over the image's tree.
+	Layer Layer `json:"layer"`
+	// Ops is what the child does, in order, from its first instruction to
+	// the execution of the program.
+	Ops []Op `json:"ops"`
+	// Filters are loaded in order; the last has the supervisor's listener.
+	Filters []Filter `json:"filters"`
+	// Supervision is what the supervisor decides by.
+	Supervision Supervision        `json:"supervision"`
+	Resources   manifest.Resources `json:"resources"`
+	// Unenforced says what the host cannot enforce and the caller accepted.
+	Unenforced []string `json:"unenforced,omitempty"`
+}
+
+// Process is the program that the container starts with.
+type Process struct {
+	// Program is the path to execute: absolute, inside the root, free of
+	// symbolic links. For a script it is the interpreter.
+	Program string   `json:"program"`
+	Args    []string `json:"args"`
+	Env     []string `json:"env"`
+	Dir     string   `json:"dir"`
+	TTY     bool     `json:"tty,omitempty"`
+}
+
+// IDMap maps Size ids from Container upwards to those from Host upwards.
+type IDMap struct {
+	Container uint32 `json:"container"`
+	Host      uint32 `json:"host"`
+	Size      uint32 `json:"size"`
+}
+
+// Identity is who the program is inside the container.
+type Identity struct {
+	UID    uint32   `json:"uid"`
+	GID    uint32   `json:"gid"`
+	Groups []uint32 `json:"groups,omitempty"`
+	// UIDs and GIDs are the maps of the user namespace.
+	UIDs []IDMap `json:"uids"`
+	GIDs []IDMap `json:"gids"`
+	// Setgroups is false where setgroups(2) must be given up, as an
+	// unprivileged process has to before it maps its own group.
+	Setgroups bool `json:"setgroups"`
+}
+
+// Layer is an overlay layer over the image's tree: what is missing there for
+// mounts is made, what is not granted is hidden. It is made once and kept
+// under the digest of its content.
+type Layer struct {
+	// Entries are sorted by path.
+	Entries []LayerEntry `json:"entries"`
+}
+
+// LayerKind is the kind of an entry of a [Layer].
+type LayerKind string
+
+// The kinds of entries. A directory that also exists below takes the owner
+// and mode it has there.
+const (
+	LayerDir      LayerKind = "dir"
+	LayerFile     LayerKind = "file"
+	LayerSymlink  LayerKind = "symlink"
+	LayerWhiteout LayerKind = "whiteout"
+)
+
+// LayerEntry is one file of a [Layer].
+type LayerEntry struct {
+	Path string    `json:"path"`
+	Kind LayerKind `json:"kind"`
+	// Target is a symbolic link's target.
+	Target string `json:"target,omitempty"`
+	// Content is a file's content.
+	Content string `json:"content,omitempty"`
+}
+
+// Supervision is what the supervisor of a running container decides by.
+type Supervision struct {
+	// Kernel is the manifest's kernel release; see manifest.Syscalls.
+	Kernel string `json:"kernel,omitempty"`
+	// Syscalls are the names granted under any condition.
+	Syscalls []string `json:"syscalls,omitempty"`
+	// Programs are the granted programs, resolved; manifest.AnyProgram
+	// grants every one.
+	Programs []string `json:"programs,omitempty"`
+	// Hidden are the image's programs that are not granted.
+	Hidden []string `json:"hidden,omitempty"`
+	// Network is the manifest's network section.
+	Network manifest.Network `json:"network"`
+}

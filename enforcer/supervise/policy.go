@@ -1,0 +1,24 @@
+package supervise
+
+import "golang.org/x/sys/unix"
+
+// Policy decides the calls that the filter hands to the supervisor.
+// Decide is called from one goroutine at a time.
+type Policy interface {
+	Decide(*Call) Verdict
+}
+
+// Verdict is the answer to a [Call]. The zero value lets the call go on.
+type Verdict struct {
+	// Errno refuses the call with that error.
+	Errno unix.Errno
+}
+
+// Stats counts what a supervisor saw.
+type Stats struct {
+	// Calls is the number of notifications answered.
+	Calls uint64
+	// Lost is the number whose process was gone before its memory could be
+	// read: the call never took effect, but what it named is unknown.
+	Lost uint64
+}
