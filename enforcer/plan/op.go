@@ -13,6 +13,9 @@ type Op struct {
 	Args []Arg  `json:"args"`
 	// Out names the descriptor that the call returns, for later operations.
 	Out string `json:"out,omitempty"`
+	// Want is the one result that counts as success, a number or the name of
+	// an error; empty is any result that is not an error.
+	Want string `json:"want,omitempty"`
 	// About says what the operation is for.
 	About string `json:"about,omitempty"`
 }
@@ -20,7 +23,8 @@ type Op struct {
 // Arg is an argument of an [Op]: exactly one field is set, or none for a null
 // pointer.
 type Arg struct {
-	// Text is passed as a pointer to a NUL-terminated string.
+	// Text is passed as a pointer to a NUL-terminated string. Inside a
+	// structure it is the bytes themselves, filled up with NUL.
 	Text *string `json:"text,omitempty"`
 	// Number is passed as it is.
 	Number *int64 `json:"number,omitempty"`
@@ -30,6 +34,9 @@ type Arg struct {
 	FD string `json:"fd,omitempty"`
 	// Struct is passed as a pointer to its fields.
 	Struct []Field `json:"struct,omitempty"`
+	// Out is passed as a pointer to the number of that descriptor, which is
+	// an int of four bytes.
+	Out string `json:"out,omitempty"`
 	// List is passed as a pointer to an array of strings, ended by null.
 	List []string `json:"list,omitempty"`
 	// Filter is the index of one of the plan's compiled filters.
@@ -55,8 +62,11 @@ func (o Op) String() string {
 		b.WriteString(a.String())
 	}
 	b.WriteByte(')')
-	if o.Out != "" {
+	switch {
+	case o.Out != "":
 		b.WriteString(" = " + o.Out)
+	case o.Want != "":
+		b.WriteString(" = " + o.Want)
 	}
 	return b.String()
 }
@@ -78,6 +88,8 @@ func (a Arg) String() string {
 			fields[i] = f.Name + "=" + f.Value.String()
 		}
 		return "{" + strings.Join(fields, ", ") + "}"
+	case a.Out != "":
+		return "&" + a.Out
 	case a.List != nil:
 		quoted := make([]string, len(a.List))
 		for i, s := range a.List {

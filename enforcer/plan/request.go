@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// Request is what a plan is made from.
+type Request struct {
+	Mode  Mode
+	Image Image
+	// Manifest is what may be done: the image's manifest cut to what was
+	// approved. It is not used in record mode.
+	Manifest *manifest.Manifest
+	Host     Host
+	// Places are folders of the host that the launch uses.
+	Places  Places
+	Options Options
+}
+
+// Places are folders of the host that the launch uses, all absolute.
+type Places struct {
+	// Store is lpm's data folder. Tree, Layer and Mount are below it.
+	Store string
+	// Tree is the image's unpacked tree, Layer the folder of the overlay
+	// layer, Mount an empty folder to mount the new root at, Scratch one for
+	// what is written.
+	Tree, Layer, Mount, Scratch string
+	// Volumes gives the folder of each named volume of the manifest.
+	Volumes map[string]string
+}
+
+// Options are the caller's choices for one launch.
+type Options struct {
+	// Args replace the image's Cmd. Entrypoint, where not nil, replaces the
+	// image's Entrypoint.
+	Args       []string
+	Entrypoint []string
+	// Env adds to the image's environment, as "NAME=value".
+	Env []string
+	// WorkingDir replaces the image's.
+	WorkingDir string
+	// TTY gives the container a terminal of its own.
+	TTY bool
+	// BestEffort accepts what the host cannot enforce; the plan lists it in
+	// Unenforced.
+	BestEffort bool
+	// Identity is used in record mode, where there is no manifest.
+	Identity manifest.IdentityMode
+}
+
+// ErrPrivateNetwork is returned for a manifest whose network is private,
+// which this version cannot enforce and therefore never runs.
+var ErrPrivateNetwork = errors.New("the manifest asks for a private network with named destinations, which this version of lpm cannot enforce yet")
+
+// UnenforceableError says what of a manifest this host cannot enforce.
+type UnenforceableError struct {
+	// What names each part and the reason.
+	What []string
+}
+
+func (e *UnenforceableError) Error() string {
+	if len(e.What) == 1 {
+		return "this host cannot enforce " + e.What[0]
+	}
+	msg := fmt.Sprintf("this host cannot enforce %d parts of the manifest:", len(e.What))
+	for _, w := range e.What {
+		msg += "\n  " + w
+	}
+	return msg
+}
+
+// Hint tells the way out.
+func (e *UnenforceableError) Hint() string {
+	return "--best-effort runs it without that, and says so each time"
+}
+
+// Command returns the program and its arguments that an image starts with
+// under the given options, before any lookup.
+func Command(c Config, o Options) ([]string, error) {
+	entry := c.Entrypoint
+	args := c.Cmd
+	if o.Entrypoint != nil {
+		entry, args = o.Entrypoint, nil
+	}
+	if len(o.Args) > 0 {
+		args = o.Args
+	}
+	command := append(append([]string(nil), entry...), args...)
+	if len(command) == 0 || command[0] == "" {
+		return nil, errors.New("the image names no program to start, and none was given")
+	}
+	return command, nil
+}
