@@ -1,0 +1,122 @@
+package filter
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
+)
+
+// RuleError tells of a rule that no filter can hold.
+type RuleError struct {
+	Rule    plan.Rule
+	Problem string
+}
+
+// Error implements error.
+func (e *RuleError) Error() string {
+	return fmt.Sprintf("rule for %s (%d): %s", e.Rule.Syscall, e.Rule.Number, e.Problem)
+}
+
+// maxNumber is the first number that can be no native call: numbers from
+// here on are x32's.
+const maxNumber = 0x40000000
+
+// check reports the first rule that could not be enforced as it reads. What
+// would only make a rule weaker than its author meant, such as a comparison
+// that always or never holds, counts as that.
+func check(f plan.Filter) error {
+	if !known(f.Default) {
+		return fmt.Errorf("filter's default action %q is unknown", f.Default)
+	}
+	for i, r := range f.Rules {
+		fail := func(format string, args ...any) error {
+			return &RuleError{Rule: r, Problem: fmt.Sprintf(format, args...)}
+		}
+		switch {
+		case !known(r.Action):
+			return fail("unknown action %q", r.Action)
+		case r.Number < 0 || r.Number >= maxNumber:
+			return fail("number out of range")
+		case i > 0 && r.Number < f.Rules[i-1].Number:
+			return fail("rules are not sorted by number")
+		case i > 0 && r.Number == f.Rules[i-1].Number && r.Action != f.Rules[i-1].Action:
+			return fail("alternatives have different actions, %s and %s", f.Rules[i-1].Action, r.Action)
+		}
+		if problem := checkWhen(r.When); problem != "" {
+			return fail("%s", problem)
+		}
+	}
+	return nil
+}
+
+// checkWhen returns what is wrong with the comparisons of a rule, or "".
+func checkWhen(when []plan.Compare) string {
+	var seen [6]bool
+	for _, c := range when {
+		switch {
+		case c.Arg < 0 || c.Arg >= len(seen):
+			return fmt.Sprintf("a call has no argument %d", c.Arg)
+		case seen[c.Arg]:
+			return fmt.Sprintf("two comparisons of argument %d", c.Arg)
+		case c.Mask == 0:
+			return fmt.Sprintf("the mask of argument %d is empty, so the comparison says nothing", c.Arg)
+		case c.Value&^c.Mask != 0:
+			return fmt.Sprintf("argument %d masked with %#x is never %#x", c.Arg, c.Mask, c.Value)
+		}
+		seen[c.Arg] = true
+	}
+	return ""
+}
+
+func known(a plan.Action) bool {
+	switch a {
+	case plan.ActionKill, plan.ActionEPERM, plan.ActionENOSYS, plan.ActionNotify, plan.ActionAllow:
+		return true
+	}
+	return false
+}
+
+// groups returns the rules that differ from the default, those of one call
+// together, free of what another of them makes superfluous.
+func groups(f plan.Filter) [][]plan.Rule {
+	var out [][]plan.Rule
+	for rest := f.Rules; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Number == rest[0].Number {
+			n++
+		}
+		if rest[0].Action != f.Default {
+			out = append(out, reduce(rest[:n]))
+		}
+		rest = rest[n:]
+	}
+	return out
+}
+
+// reduce drops the alternatives that hold only where another one does too.
+func reduce(alternatives []plan.Rule) []plan.Rule {
+	var kept []plan.Rule
+	for i, r := range alternatives {
+		redundant := slices.ContainsFunc(kept, func(k plan.Rule) bool { return implies(r.When, k.When) }) ||
+			slices.ContainsFunc(alternatives[i+1:], func(l plan.Rule) bool {
+				return implies(r.When, l.When) && !implies(l.When, r.When)
+			})
+		if !redundant {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// implies reports whether b holds wherever a does.
+func implies(a, b []plan.Compare) bool {
+	for _, want := range b {
+		if !slices.ContainsFunc(a, func(c plan.Compare) bool {
+			return c.Arg == want.Arg && c.Mask&want.Mask == want.Mask && c.Value&want.Mask == want.Value
+		}) {
+			return false
+		}
+	}
+	return true
+}
