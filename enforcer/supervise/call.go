@@ -1,5 +1,18 @@
 package supervise
 
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
 // Call is one system call that waits for a verdict. Its methods read the
 // calling process, whose memory can change at any time: what they return is
 // good for a report or a refusal, never for a grant.
@@ -13,31 +26,265 @@ type Call struct {
 	// Number is the call's number on that architecture.
 	Number int
 	Args   [6]uint64
+
+	listener int
+	root     *os.File
+	lost     bool
+}
+
+// ErrGone is returned when the calling process no longer waits for the call,
+// so that what its number now names may be another process.
+var ErrGone = errors.New("the calling process is gone")
+
+// maxLinks is the kernel's own bound on symbolic links in one path.
+const maxLinks = 40
+
+// Alive reports whether the call still waits, so that what was read was of
+// the process that makes it and not of a later one with its number.
+func (c *Call) Alive() bool {
+	id := c.ID
+	return ioctl(c.listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id)) == 0
+}
+
+// check turns a success into ErrGone if the process ended while it was read.
+func (c *Call) check(err error) error {
+	if !c.Alive() {
+		c.lost = true
+		return ErrGone
+	}
+	return err
+}
+
+// proc returns the path of a file of the calling thread in /proc.
+func (c *Call) proc(name string) string {
+	return "/proc/" + strconv.Itoa(c.TID) + "/" + name
 }
 
 // Program returns the path, inside the container, of the program that makes
 // the call, and "?" where the process is gone.
-func (c *Call) Program() string { return "?" }
+func (c *Call) Program() string {
+	exe, err := os.Readlink(c.proc("exe"))
+	if c.check(err) != nil {
+		return "?"
+	}
+	return exe
+}
 
-// PID returns the process (thread group) that the calling thread is of.
-func (c *Call) PID() int { return 0 }
+// PID returns the process (thread group) that the calling thread is of, and 0
+// where it is gone.
+func (c *Call) PID() int {
+	status, err := os.ReadFile(c.proc("status"))
+	if c.check(err) != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(status, []byte("\nTgid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	pid, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
+	return pid
+}
 
 // Bytes reads n bytes at addr of the calling process.
-func (c *Call) Bytes(addr uint64, n int) ([]byte, error) { return nil, nil }
+func (c *Call) Bytes(addr uint64, n int) ([]byte, error) {
+	b := make([]byte, n)
+	got, err := c.read(addr, b)
+	if err == nil && got < n {
+		err = unix.EFAULT
+	}
+	if err = c.check(err); err != nil {
+		return nil, fmt.Errorf("reading %d bytes of the calling process: %w", n, err)
+	}
+	return b, nil
+}
+
+// read reads what can be read of len(b) bytes at addr.
+func (c *Call) read(addr uint64, b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	local := []unix.Iovec{{Base: &b[0]}}
+	local[0].SetLen(len(b))
+	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}
+	return unix.ProcessVMReadv(c.TID, local, remote, 0)
+}
 
 // String reads a NUL-terminated string of at most max bytes at addr.
-func (c *Call) String(addr uint64, max int) (string, error) { return "", nil }
+func (c *Call) String(addr uint64, max int) (string, error) {
+	const page = 4096
+	var text []byte
+	for len(text) <= max {
+		// Never past the end of a page: the next may not be there.
+		b := make([]byte, page-int(addr%page))
+		n, err := c.read(addr, b)
+		if err = c.check(err); err != nil {
+			return "", fmt.Errorf("reading a string of the calling process: %w", err)
+		}
+		if end := bytes.IndexByte(b[:n], 0); end >= 0 {
+			if text = append(text, b[:end]...); len(text) <= max {
+				return string(text), nil
+			}
+			break
+		}
+		text = append(text, b[:n]...)
+		addr += uint64(n)
+	}
+	return "", fmt.Errorf("reading a string of the calling process: longer than %d bytes: %w", max, unix.ENAMETOOLONG)
+}
+
+// FD returns what descriptor fd of the calling process is, as the link in
+// /proc/PID/fd says: a path, "socket:[…]", "anon_inode:…".
+func (c *Call) FD(fd int32) (string, error) {
+	link, err := os.Readlink(c.proc("fd/" + strconv.Itoa(int(fd))))
+	if err = c.check(err); err != nil {
+		return "", fmt.Errorf("looking up descriptor %d of the calling process: %w", fd, err)
+	}
+	return link, nil
+}
+
+// TakeFD returns a copy of the calling process's descriptor fd, for the
+// caller to close.
+func (c *Call) TakeFD(fd int32) (*os.File, error) {
+	pid := c.PID()
+	if pid == 0 {
+		return nil, ErrGone
+	}
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		defer unix.Close(pidfd)
+		var copied int
+		if copied, err = unix.PidfdGetfd(pidfd, int(fd), 0); err == nil {
+			f := os.NewFile(uintptr(copied), "descriptor of the container")
+			if err = c.check(nil); err == nil {
+				return f, nil
+			}
+			f.Close()
+		}
+	}
+	return nil, fmt.Errorf("copying descriptor %d of the calling process: %w", fd, err)
+}
 
 // Path reads the path at addr and makes it absolute as the calling process
 // would see it: relative to dirfd (or the working folder for AT_FDCWD), "."
 // and ".." resolved, symbolic links followed inside the process's root except
 // in the last element. The last element need not exist.
-func (c *Call) Path(dirfd int32, addr uint64) (string, error) { return "", nil }
+func (c *Call) Path(dirfd int32, addr uint64) (string, error) {
+	text, err := c.String(addr, unix.PathMax)
+	if err != nil {
+		return "", err
+	}
+	if text == "" {
+		return c.FD(dirfd)
+	}
+	if !path.IsAbs(text) {
+		base, err := c.base(dirfd)
+		if err != nil {
+			return "", err
+		}
+		text = base + "/" + text
+	}
+	return c.real(text)
+}
 
-// FD returns what descriptor fd of the calling process is, as the link in
-// /proc/PID/fd says: a path, "socket:[…]", "anon_inode:…".
-func (c *Call) FD(fd int32) (string, error) { return "", nil }
+// Executable is [Call.Path] with the last element's symbolic links followed
+// as well, as the kernel does before it executes a program.
+func (c *Call) Executable(dirfd int32, addr uint64) (string, error) {
+	name, err := c.Path(dirfd, addr)
+	for range maxLinks {
+		if err != nil {
+			return "", err
+		}
+		target, isLink := c.readlink(name)
+		if !isLink {
+			return name, nil
+		}
+		if !path.IsAbs(target) {
+			target = path.Dir(name) + "/" + target
+		}
+		name, err = c.real(target)
+	}
+	return "", unix.ELOOP
+}
 
-// Alive reports whether the call still waits, so that what was read was of
-// the process that makes it and not of a later one with its number.
-func (c *Call) Alive() bool { return false }
+// Exists reports whether the calling process's root holds the path, which is
+// as [Call.Path] returns it.
+func (c *Call) Exists(name string) bool {
+	fd, err := c.open(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// base returns the folder that relative paths start from.
+func (c *Call) base(dirfd int32) (string, error) {
+	if dirfd != unix.AT_FDCWD {
+		return c.FD(dirfd)
+	}
+	cwd, err := os.Readlink(c.proc("cwd"))
+	if err = c.check(err); err != nil {
+		return "", fmt.Errorf("looking up the working folder of the calling process: %w", err)
+	}
+	return cwd, nil
+}
+
+// real follows the links of all but the last element. Where the folder does
+// not exist the path is cleaned as text.
+func (c *Call) real(name string) (string, error) {
+	// A trailing slash makes the last element a folder, which changes
+	// nothing of its name.
+	name = strings.TrimRight(name, "/")
+	dir, last := path.Split(name)
+	if last == "" || last == "." || last == ".." {
+		dir, last = name, ""
+	}
+	fd, err := c.open(dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return path.Clean("/" + name), c.check(nil)
+	}
+	defer unix.Close(fd)
+	// The link names the path from the root of the container's mounts.
+	real, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err = c.check(err); err != nil {
+		return "", fmt.Errorf("resolving %q in the container: %w", name, err)
+	}
+	return path.Join(real, last), nil
+}
+
+func (c *Call) readlink(name string) (string, bool) {
+	fd, err := c.open(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return "", false
+	}
+	defer unix.Close(fd)
+	b := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", b)
+	if err != nil {
+		return "", false
+	}
+	return string(b[:n]), true
+}
+
+// open opens a path as the calling process would resolve it, never leaving
+// its root and never following the magic links of /proc.
+func (c *Call) open(name string, flags uint64) (int, error) {
+	if c.root == nil {
+		root, err := os.OpenFile(c.proc("root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err = c.check(err); err != nil {
+			return -1, err
+		}
+		c.root = root
+	}
+	if name == "" {
+		name = "/"
+	}
+	return unix.Openat2(int(c.root.Fd()), name, &unix.OpenHow{
+		Flags:   flags | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+}
+
+func (c *Call) close() {
+	if c.root != nil {
+		c.root.Close()
+	}
+}

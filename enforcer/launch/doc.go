@@ -1,0 +1,11 @@
+// Package launch turns a plan into a running container.
+//
+// The plan's operations are translated into plain system call numbers and
+// arguments, the process forks into its new namespaces, and the child makes
+// the calls one after the other. No Go code that could allocate, lock or grow
+// a stack runs between the fork and the execution of the program, and nothing
+// is decided there: an operation that fails ends the child and is reported by
+// its index, name and error.
+//
+// The container lives no longer than the thread that started it; see [Start].
+package launch
