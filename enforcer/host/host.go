@@ -1,0 +1,120 @@
+// Package host finds out what the machine can do for the caller.
+//
+// [Probe] answers what a plan needs. It runs at each launch, so it only reads
+// a few files and makes system calls that change nothing: no child process,
+// no trial. [Inspect] answers what a person needs to mend the machine, tries
+// things for real, and takes its time.
+//
+// An answer is present, missing or inconclusive. Inconclusive is never taken
+// for either of the others: Probe returns an error instead.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
+)
+
+// ErrSetUser is returned to a program that runs with another user's rights
+// than its caller's. lpm holds no privilege and must not be given any.
+var ErrSetUser = errors.New("lpm must not be installed set-user-id or set-group-id")
+
+// machine is where facts are read from. Tests give it a folder that imitates
+// a host's files; the system calls are always the real ones.
+type machine struct {
+	root     string
+	uid, gid uint32
+	pid      int
+	// user is the name to fall back on where the password file has none.
+	user string
+	// path is the search path for newuidmap and newgidmap.
+	path string
+}
+
+// here is the machine this program runs on.
+func here() (machine, error) {
+	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
+		return machine{}, ErrSetUser
+	}
+	return machine{
+		root: "/",
+		uid:  uint32(os.Getuid()),
+		gid:  uint32(os.Getgid()),
+		pid:  os.Getpid(),
+		user: os.Getenv("USER"),
+		path: os.Getenv("PATH"),
+	}, nil
+}
+
+// file returns where a path of the machine is.
+func (m machine) file(path string) string { return filepath.Join(m.root, path) }
+
+// read returns a file's content, and "" where there is no such file.
+func (m machine) read(path string) (string, error) {
+	content, err := os.ReadFile(m.file(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(content), err
+}
+
+// Probe returns what a plan needs to know of the machine and the caller's
+// account. An ability that is missing is a zero value; one that cannot be
+// told is an error.
+func Probe(ctx context.Context) (plan.Host, error) {
+	m, err := here()
+	if err != nil {
+		return plan.Host{}, err
+	}
+	h, err := m.probe(ctx)
+	if err != nil {
+		return plan.Host{}, fmt.Errorf("probing the host: %w", err)
+	}
+	return h, nil
+}
+
+func (m machine) probe(ctx context.Context) (h plan.Host, err error) {
+	h = plan.Host{Architecture: runtime.GOARCH, UID: m.uid, GID: m.gid}
+	for _, step := range []func() error{
+		func() error { h.Kernel, err = kernelRelease(); return err },
+		func() error { h.LandlockABI, err = landlockABI(); return err },
+		func() error { h.WaitKillable, err = waitKillable(); return err },
+		func() error { h.SubUIDs, h.SubGIDs, err = m.ranges(); return err },
+		func() error { h.Cgroup, h.Controllers, err = m.delegated(); return err },
+		func() error { h.ProcPaths, err = m.procPaths(); return err },
+	} {
+		if err := ctx.Err(); err != nil {
+			return h, err
+		}
+		if err := step(); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// procPaths returns those of the paths to mask or make read-only that exist.
+// They are looked for in the host's /proc: what is in the top folder depends
+// on the kernel, not on the namespace.
+func (m machine) procPaths() ([]string, error) {
+	var found []string
+	for _, path := range append(plan.MaskedPaths(), plan.ReadOnlyPaths()...) {
+		var stat unix.Stat_t
+		switch err := unix.Lstat(m.file(path), &stat); err {
+		case nil:
+			found = append(found, path)
+		case unix.ENOENT:
+		default:
+			return nil, fmt.Errorf("looking for %s: %w", path, err)
+		}
+	}
+	return found, nil
+}

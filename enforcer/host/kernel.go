@@ -1,0 +1,58 @@
+package host
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelRelease returns what uname -r prints, such as "6.1.0-18-amd64".
+func kernelRelease() (string, error) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "", fmt.Errorf("asking for the kernel's release: %w", err)
+	}
+	return unix.ByteSliceToString(name.Release[:]), nil
+}
+
+// landlockABI returns the version of Landlock, 0 where it is not built in
+// (ENOSYS), not switched on at boot (EOPNOTSUPP), or refused to this process
+// by a filter around it (EPERM).
+// See landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION.
+func landlockABI() (int, error) {
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET,
+		0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	switch errno {
+	case 0:
+		return int(version), nil
+	case unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM:
+		return 0, nil
+	}
+	return 0, fmt.Errorf("asking for Landlock's version: %w", errno)
+}
+
+// waitKillable tells whether a supervised call can be made to wait through
+// signals that do not kill (Linux 5.19).
+func waitKillable() (bool, error) {
+	return filterFlags(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+}
+
+// notification tells whether filters can hand calls to a supervisor
+// (Linux 5.0).
+func notification() (bool, error) {
+	return filterFlags(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+}
+
+// filterFlags tells whether seccomp(2) knows the flags. It looks at them
+// before it reads the program, so with no program the answer is EFAULT if it
+// does and EINVAL if it does not; a kernel without seccomp says ENOSYS.
+func filterFlags(flags uintptr) (bool, error) {
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, 0)
+	switch errno {
+	case unix.EFAULT:
+		return true, nil
+	case unix.EINVAL, unix.ENOSYS:
+		return false, nil
+	}
+	return false, fmt.Errorf("asking seccomp for its flags %#x: %w", flags, errno)
+}
