@@ -1,0 +1,5 @@
+/* The smallest program there is to launch. */
+int main(void)
+{
+	return 0;
+}
