@@ -6,6 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Flags of seccomp(2), as linux/seccomp.h has them. The second needs the first.
+const (
+	newListener      = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	waitKillableRecv = unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+)
+
 // kernelRelease returns what uname -r prints, such as "6.1.0-18-amd64".
 func kernelRelease() (string, error) {
 	var name unix.Utsname
@@ -34,13 +40,7 @@ func landlockABI() (int, error) {
 // waitKillable tells whether a supervised call can be made to wait through
 // signals that do not kill (Linux 5.19).
 func waitKillable() (bool, error) {
-	return filterFlags(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-}
-
-// notification tells whether filters can hand calls to a supervisor
-// (Linux 5.0).
-func notification() (bool, error) {
-	return filterFlags(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	return filterFlags(newListener | waitKillableRecv)
 }
 
 // filterFlags tells whether seccomp(2) knows the flags. It looks at them

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -94,35 +93,35 @@ func (m machine) names() ([]string, error) {
 	return names, nil
 }
 
+// subordinate returns the ranges of a file that belong to one of names, in
+// their order.
 func (m machine) subordinate(path string, names []string) ([]plan.IDMap, error) {
 	content, err := m.read(path)
 	if err != nil {
 		return nil, err
 	}
-	return parseSubordinate(content, names), nil
+	var found []plan.IDMap
+	for line := range strings.Lines(content) {
+		if owner, ids, ok := parseSubordinate(line); ok && slices.Contains(names, owner) {
+			found = append(found, ids)
+		}
+	}
+	return found, nil
 }
 
-// parseSubordinate returns the ranges that belong to one of names, in their
-// order. Lines that subuid(5) does not define are passed over, as newuidmap
-// does; so are ranges that reach past the last id.
-func parseSubordinate(content string, names []string) []plan.IDMap {
-	var found []plan.IDMap
-	for lines := bufio.NewScanner(strings.NewReader(content)); lines.Scan(); {
-		owner, rest, _ := strings.Cut(lines.Text(), ":")
-		first, count, ok := strings.Cut(rest, ":")
-		if !ok || !slices.Contains(names, owner) {
-			continue
-		}
-		start, err := strconv.ParseUint(first, 10, 32)
-		if err != nil {
-			continue
-		}
-		size, err := strconv.ParseUint(count, 10, 32)
-		// The last number is no id: (uid_t)-1 means "none".
-		if err != nil || size == 0 || start+size > 1<<32-1 {
-			continue
-		}
-		found = append(found, plan.IDMap{Host: uint32(start), Size: uint32(size)})
+// parseSubordinate reads a line of the form that subuid(5) defines. Other
+// lines are passed over, as newuidmap does; so are ranges that are empty or
+// reach past the last id.
+func parseSubordinate(line string) (owner string, ids plan.IDMap, ok bool) {
+	fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+	if len(fields) != 3 || fields[0] == "" {
+		return "", plan.IDMap{}, false
 	}
-	return found
+	start, startErr := strconv.ParseUint(fields[1], 10, 32)
+	size, sizeErr := strconv.ParseUint(fields[2], 10, 32)
+	// The last number is no id: (uid_t)-1 means "none".
+	if startErr != nil || sizeErr != nil || size == 0 || start+size > 1<<32-1 {
+		return "", plan.IDMap{}, false
+	}
+	return fields[0], plan.IDMap{Host: uint32(start), Size: uint32(size)}, true
 }
