@@ -1,0 +1,46 @@
+# The targets install the system packages they need with apt, through sudo
+# where not root; `make help` lists them.
+
+PREFIX ?= /usr/local
+GO ?= go
+# A clone that belongs to someone else must still build.
+export GOFLAGS += -buildvcs=false
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.DEFAULT_GOAL := build
+.PHONY: help build install demo test bench lint images clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+build: ## build the programs into bin/
+	@testdata/deps build
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+install: build ## install the programs below PREFIX (/usr/local), after DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install bin/* $(DESTDIR)$(PREFIX)/bin/
+
+demo: ## the whole loop on redis: record, approve, run, and three refusals
+	@testdata/deps demo
+	@testdata/demo
+
+test: ## every test; as root, also as an ordinary user made for it
+	@testdata/deps test
+	@testdata/run-tests
+
+bench: ## what launching and recording cost, as ratios
+	@testdata/deps bench
+	@testdata/bench/run
+
+lint: ## check the sources
+	@testdata/deps lint
+	@.ci/lint
+
+images: ## build the test images into the cache outside the tree
+	@testdata/deps images
+	@testdata/images/ensure
+
+clean: ## remove what was built in the tree (the caches stay)
+	rm -rf bin
