@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/registry/unpack"
+)
+
+// TreeKind says whose the files of a tree are.
+type TreeKind = unpack.Kind
+
+const (
+	// Single trees belong to the caller whole.
+	Single = unpack.Single
+	// Range trees keep their owners through a subordinate range of ids.
+	Range = unpack.Range
+)
+
+// Tree is an unpacked image in use. It is read-only by agreement: containers
+// of one image share it.
+type Tree struct {
+	// Path is the image's root folder.
+	Path string
+	lock *fileLock
+}
+
+// LockFile is the descriptor that keeps Prune from the tree. A lock belongs
+// to the open file, so a process that inherits the descriptor keeps the tree
+// in place after the caller has closed or died. The Tree owns it.
+func (t *Tree) LockFile() *os.File { return t.lock.file }
+
+// Close lets the tree go. Nothing may use Path after it.
+func (t *Tree) Close() error { return t.lock.Close() }
+
+// treeRoot is the folder of a tree that holds the image's root; beside it
+// there is room for what the store wants to know of it.
+const treeRoot = "root"
+
+// treeName is the name of the image's tree, and of its lock.
+func treeName(image v1.Hash, kind TreeKind) string {
+	return image.Hex + "-" + string(kind)
+}
+
+func treeLock(name string) string { return "tree-" + name }
+
+// Tree unpacks the image unless that was done before, and returns the tree
+// with a lock on it that lasts until Close. Another process that is unpacking
+// the same tree is waited for.
+//
+// Errors: [ErrNoRange]; those of [unpack.Run]; the context's.
+func (s *Store) Tree(ctx context.Context, img Image, kind TreeKind) (*Tree, error) {
+	if kind != Single && kind != Range {
+		return nil, fmt.Errorf("unpacking %s: unknown kind of tree %q", img.ref(), kind)
+	}
+	if _, err := s.blobPath(img.Digest); err != nil {
+		return nil, err
+	}
+	name := treeName(img.Digest, kind)
+	for {
+		lock, err := s.lock(ctx, treeLock(name), shared)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(s.path("trees", name)); err == nil {
+			return &Tree{Path: s.path("trees", name, treeRoot), lock: lock}, nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			lock.Close()
+			return nil, fmt.Errorf("opening the tree of %s: %w", img.ref(), err)
+		}
+		// Dropped, not changed: the collection lock comes first in order.
+		lock.Close()
+		if err := s.makeTree(ctx, img, kind); err != nil {
+			return nil, fmt.Errorf("unpacking %s: %w", img.ref(), err)
+		}
+		// Prune may have been faster than the next turn's lock; then again.
+	}
+}
+
+// makeTree unpacks the image's tree, unless another process has.
+func (s *Store) makeTree(ctx context.Context, img Image, kind TreeKind) error {
+	if kind == Range && s.opts.RangeUnpack == nil {
+		return &NoRangeError{}
+	}
+	collection, err := s.lock(ctx, lockCollection, shared)
+	if err != nil {
+		return err
+	}
+	defer collection.Close()
+	name := treeName(img.Digest, kind)
+	lock, err := s.lock(ctx, treeLock(name), exclusive)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if _, err := os.Stat(s.path("trees", name)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	// A tree without an image would be Prune's next victim.
+	if _, err := s.Descriptor(img); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(s.path("tmp"), tempTree(kind))
+	if err != nil {
+		return err
+	}
+	// A range tree's outer folder is the caller's, who renames it; id 0 of
+	// the namespace must be able to make the root in it.
+	job := unpack.Job{
+		Kind:     kind,
+		Layout:   s.dir,
+		Manifest: img.Digest,
+		Dest:     temp + "/" + treeRoot,
+		Limits:   s.opts.Limits,
+		Lock:     s.lockPath(lockCollection),
+	}
+	if err := s.runJob(ctx, kind, job); err != nil {
+		// The job has removed what it made.
+		return errors.Join(err, os.Remove(temp))
+	}
+	if err := syncTree(temp); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, s.path("trees", name)); err != nil {
+		return err
+	}
+	return syncDir(s.path("trees"))
+}
+
+// runJob runs the job here or, for range trees, where ids can be kept.
+func (s *Store) runJob(ctx context.Context, kind TreeKind, job unpack.Job) error {
+	if kind == Range {
+		if s.opts.RangeUnpack == nil {
+			return &NoRangeError{}
+		}
+		return s.opts.RangeUnpack(ctx, job)
+	}
+	return unpack.Run(ctx, job)
+}
+
+// tempTree is how the temporary folder of a tree begins. Its kind tells Prune
+// how to remove it.
+func tempTree(kind TreeKind) string { return string(kind) + "-" }
+
+// syncTree makes the tree durable before it gets its name: after a power cut
+// there is a whole tree or none. One call for the file system costs less than
+// one for each file.
+func syncTree(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return fmt.Errorf("syncing the tree: %w", err)
+	}
+	return nil
+}
