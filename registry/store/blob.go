@@ -60,6 +60,16 @@ func (s *Store) hasBlob(ctx context.Context, h v1.Hash, size int64) (bool, error
 // PutBlob stores data. Until an artifact or image refers to the blob, Prune
 // may remove it: [Store.AddReferrer] stores blobs and refers to them in one.
 func (s *Store) PutBlob(ctx context.Context, data []byte) (v1.Hash, error) {
+	collection, err := s.lock(ctx, lockCollection, shared)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	defer collection.Close()
+	return s.putBlob(ctx, data)
+}
+
+// putBlob is PutBlob for who holds the collection lock.
+func (s *Store) putBlob(ctx context.Context, data []byte) (v1.Hash, error) {
 	sum := sha256.Sum256(data)
 	h := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
 	return h, s.ingest(ctx, h, int64(len(data)), bytes.NewReader(data))

@@ -69,7 +69,8 @@ func (s *Store) writeIndex(index *v1.IndexManifest) error {
 	return nil
 }
 
-// updateIndex changes index.json. An error of change leaves it as it was.
+// updateIndex changes index.json. An error of change leaves it as it was. The
+// caller holds the collection lock.
 func (s *Store) updateIndex(ctx context.Context, change func(*v1.IndexManifest) error) error {
 	lock, err := s.lock(ctx, lockIndex, exclusive)
 	if err != nil {

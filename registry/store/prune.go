@@ -69,11 +69,13 @@ func (s *Store) prune(ctx context.Context) (PruneReport, error) {
 	if err := p.removeBlobs(blobs); err != nil {
 		return p.report, err
 	}
-	return p.report, errors.Join(
+	err = errors.Join(
 		p.removeFolders("trees", &p.report.Trees),
 		p.removeFolders("prepared", &p.report.Prepared),
-		p.emptyTemp(ctx),
 	)
+	// What is left of the trees may be used again while tmp is emptied.
+	p.release()
+	return p.report, errors.Join(err, p.emptyTemp(ctx))
 }
 
 // pruning is the work of one Prune, under the exclusive collection lock.
@@ -121,6 +123,7 @@ func (p *pruning) release() {
 		}
 		lock.Close()
 	}
+	p.held = nil
 }
 
 // imageOf is the image whose digest a tree's or prepared folder's name

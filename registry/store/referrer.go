@@ -26,7 +26,7 @@ func (s *Store) AddReferrer(ctx context.Context, subject v1.Hash, desc v1.Descri
 	}
 	defer collection.Close()
 	for _, b := range blobs {
-		if _, err := s.PutBlob(ctx, b); err != nil {
+		if _, err := s.putBlob(ctx, b); err != nil {
 			return fmt.Errorf("storing an artifact: %w", err)
 		}
 	}

@@ -13,6 +13,11 @@ import (
 //
 // Errors: [ErrNotFound], [*AmbiguousError].
 func (s *Store) Remove(ctx context.Context, ref string) error {
+	collection, err := s.lock(ctx, lockCollection, shared)
+	if err != nil {
+		return err
+	}
+	defer collection.Close()
 	return s.updateIndex(ctx, func(index *v1.IndexManifest) error {
 		images := slices.DeleteFunc(slices.Clone(index.Manifests), isArtifact)
 		target, err := resolve(images, ref)

@@ -14,8 +14,8 @@
 //
 //   - A blob, the index and a tree appear whole or not at all: they are
 //     written under tmp, made durable and renamed into place.
-//   - A blob is in place before the index names it. Whoever adds one holds
-//     the collection lock shared until then; Prune holds it exclusively.
+//   - Whoever has something in tmp, or a blob that the index does not name
+//     yet, holds the collection lock shared; Prune holds it exclusively.
 //   - A tree is removed only by who holds its lock exclusively; a container
 //     holds it shared for as long as it runs.
 //   - Locks are taken in the order collection, tree, index, and are flocks, so
@@ -95,7 +95,13 @@ func (s *Store) initLayout() error {
 	if _, err := os.Stat(s.path("index.json")); err == nil {
 		return nil
 	}
-	lock, err := s.lock(context.Background(), lockIndex, exclusive)
+	ctx := context.Background()
+	collection, err := s.lock(ctx, lockCollection, shared)
+	if err != nil {
+		return err
+	}
+	defer collection.Close()
+	lock, err := s.lock(ctx, lockIndex, exclusive)
 	if err != nil {
 		return err
 	}
