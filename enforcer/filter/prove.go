@@ -2,6 +2,8 @@ package filter
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -14,45 +16,46 @@ import (
 const provedNumbers = 1024
 
 // prove runs the program on calls chosen from the rules' edges and reports the
-// first that it decides otherwise than [verdict]. It takes well under a
-// millisecond for a usual filter.
+// first that it decides otherwise than [verdict]. It takes some milliseconds
+// at most for a usual filter, once in its life.
 func prove(f plan.Filter, program bpf.Program) error {
-	native, foreign := audit(f.Architecture)
-	try := func(d bpf.Data, want plan.Action) error {
+	for d := range calls(f) {
+		want := verdict(f, d)
 		if got := program.Run(d).Return; got != returned(want) {
 			return fmt.Errorf("%w: call %d of architecture %#x with %#x gets %s instead of %s",
 				ErrMiscompiled, d.Number, d.Arch, d.Args, bpf.Action(got), want)
 		}
-		return nil
-	}
-	numbers := make([]int32, 0, provedNumbers+2*len(f.Rules))
-	for n := range int32(provedNumbers) {
-		numbers = append(numbers, n)
-	}
-	for _, r := range f.Rules {
-		numbers = append(numbers, int32(r.Number), int32(r.Number)+1)
-	}
-	for _, n := range numbers {
-		for _, d := range []bpf.Data{{Number: n, Arch: native}, {Number: n, Arch: foreign}} {
-			if err := try(d, verdict(f, d)); err != nil {
-				return err
-			}
-		}
-		if x32 := (bpf.Data{Number: n | bpf.X32Bit, Arch: native}); f.Architecture == "amd64" {
-			if err := try(x32, plan.ActionKill); err != nil {
-				return err
-			}
-		}
-	}
-	for _, r := range f.Rules {
-		for _, args := range edges(r.When) {
-			d := bpf.Data{Number: int32(r.Number), Arch: native, Args: args}
-			if err := try(d, verdict(f, d)); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
+}
+
+// calls yields the calls to prove a filter by: all numbers that Linux has and
+// those around rules, native, foreign and of x32; then arguments on both sides
+// of each comparison.
+func calls(f plan.Filter) iter.Seq[bpf.Data] {
+	native, foreign := audit(f.Architecture)
+	return func(yield func(bpf.Data) bool) {
+		numbers := []int32{-1}
+		for n := range int32(provedNumbers) {
+			numbers = append(numbers, n)
+		}
+		for _, r := range f.Rules {
+			numbers = append(numbers, int32(r.Number), int32(r.Number)+1)
+		}
+		for _, n := range numbers {
+			if !yield(bpf.Data{Number: n, Arch: native}) || !yield(bpf.Data{Number: n, Arch: foreign}) ||
+				!yield(bpf.Data{Number: n | bpf.X32Bit, Arch: native}) {
+				return
+			}
+		}
+		for _, r := range f.Rules {
+			for _, args := range edges(r.When) {
+				if !yield(bpf.Data{Number: int32(r.Number), Arch: native, Args: args}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // edges returns arguments around where the comparisons begin to hold: all of
@@ -88,8 +91,14 @@ func verdict(f plan.Filter, d bpf.Data) plan.Action {
 	case f.Architecture == "amd64" && d.Number != -1 && uint32(d.Number) >= bpf.X32Bit:
 		return plan.ActionKill
 	}
-	for _, r := range f.Rules {
-		if int32(r.Number) == d.Number && holds(r.When, d.Args) {
+	first, _ := slices.BinarySearchFunc(f.Rules, int(d.Number), func(r plan.Rule, number int) int {
+		return r.Number - number
+	})
+	for _, r := range f.Rules[first:] {
+		if r.Number != int(d.Number) {
+			break
+		}
+		if holds(r.When, d.Args) {
 			return r.Action
 		}
 	}

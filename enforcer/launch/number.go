@@ -18,6 +18,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_DUP3, true
 	case "execveat":
 		return unix.SYS_EXECVEAT, true
+	case "fchownat":
+		return unix.SYS_FCHOWNAT, true
 	case "fchdir":
 		return unix.SYS_FCHDIR, true
 	case "fcntl":

@@ -23,6 +23,10 @@ type Host struct {
 	Cgroup string `json:"cgroup,omitempty"`
 	// Controllers are those delegated there, such as "memory".
 	Controllers []string `json:"controllers,omitempty"`
+	// OpenFiles is the caller's hard limit of open files (RLIMIT_NOFILE).
+	OpenFiles int64 `json:"openFiles"`
+	// ResolvConf tells whether the host has an /etc/resolv.conf.
+	ResolvConf bool `json:"resolvConf"`
 	// ProcPaths are those of the paths to mask or make read-only that
 	// exist on this kernel; see [MaskedPaths] and [ReadOnlyPaths].
 	ProcPaths []string `json:"procPaths,omitempty"`
@@ -44,4 +48,9 @@ func ReadOnlyPaths() []string {
 	return []string{
 		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 	}
+}
+
+// maskedFolders are the masked paths that are folders.
+func maskedFolders() []string {
+	return []string{"/proc/acpi", "/proc/asound", "/proc/scsi"}
 }

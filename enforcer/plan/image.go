@@ -32,9 +32,11 @@ type Survey struct {
 	Groups []uint32 `json:"groups,omitempty"`
 	// Home is the user's home folder, "/" where none is known.
 	Home string `json:"home"`
-	// Program is the file to execute, free of symbolic links, and Prefix the
-	// arguments before the program's own: where the program is a script, its
-	// interpreter's.
+	// Entry is the command's first word found in the image, free of symbolic
+	// links. Program is the file to execute: the same, or, of a script, its
+	// interpreter. Prefix is the arguments that then come before the
+	// command's own.
+	Entry   string   `json:"entry"`
 	Program string   `json:"program"`
 	Prefix  []string `json:"prefix,omitempty"`
 	// Executables are all programs of the tree, sorted by path.

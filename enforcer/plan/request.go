@@ -42,13 +42,17 @@ type Options struct {
 	Env []string
 	// WorkingDir replaces the image's.
 	WorkingDir string
-	// TTY gives the container a terminal of its own.
-	TTY bool
+	// TTY gives the container a terminal of its own; Console is its path on
+	// the host.
+	TTY     bool
+	Console string
 	// BestEffort accepts what the host cannot enforce; the plan lists it in
 	// Unenforced.
 	BestEffort bool
-	// Identity is used in record mode, where there is no manifest.
+	// Identity is used in record mode, where there is no manifest, and so is
+	// Baseline: the calls that are not worth watching.
 	Identity manifest.IdentityMode
+	Baseline []string
 }
 
 // ErrPrivateNetwork is returned for a manifest whose network is private,
@@ -75,6 +79,18 @@ func (e *UnenforceableError) Error() string {
 // Hint tells the way out.
 func (e *UnenforceableError) Hint() string {
 	return "--best-effort runs it without that, and says so each time"
+}
+
+// NotGrantedError says that the program to start is not in the manifest.
+type NotGrantedError struct{ Program string }
+
+func (e *NotGrantedError) Error() string {
+	return fmt.Sprintf("the manifest does not grant the execution of %q", e.Program)
+}
+
+// Hint tells the way out.
+func (e *NotGrantedError) Hint() string {
+	return fmt.Sprintf("record it with lpm analyze, or add execute: [{path: %q}] to the manifest and have it approved", e.Program)
 }
 
 // Command returns the program and its arguments that an image starts with

@@ -141,25 +141,27 @@ func (c *Call) FD(fd int32) (string, error) {
 }
 
 // TakeFD returns a copy of the calling process's descriptor fd, for the
-// caller to close.
-func (c *Call) TakeFD(fd int32) (*os.File, error) {
+// caller to close. It is a bare number, since an *os.File would switch the
+// open file, which the two share, between blocking and not.
+func (c *Call) TakeFD(fd int32) (int, error) {
 	pid := c.PID()
 	if pid == 0 {
-		return nil, ErrGone
+		return -1, ErrGone
 	}
 	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err == nil {
-		defer unix.Close(pidfd)
-		var copied int
-		if copied, err = unix.PidfdGetfd(pidfd, int(fd), 0); err == nil {
-			f := os.NewFile(uintptr(copied), "descriptor of the container")
-			if err = c.check(nil); err == nil {
-				return f, nil
-			}
-			f.Close()
-		}
+	if err != nil {
+		return -1, fmt.Errorf("opening the calling process: %w", err)
 	}
-	return nil, fmt.Errorf("copying descriptor %d of the calling process: %w", fd, err)
+	defer unix.Close(pidfd)
+	copied, err := unix.PidfdGetfd(pidfd, int(fd), 0)
+	if err != nil {
+		return -1, fmt.Errorf("copying descriptor %d of the calling process: %w", fd, err)
+	}
+	if err := c.check(nil); err != nil {
+		unix.Close(copied)
+		return -1, err
+	}
+	return copied, nil
 }
 
 // Path reads the path at addr and makes it absolute as the calling process

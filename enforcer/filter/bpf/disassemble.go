@@ -24,13 +24,13 @@ var actionNames = map[uint32]string{
 func (p Program) String() string {
 	var b strings.Builder
 	for i, in := range p {
-		fmt.Fprintf(&b, "%4d  %s\n", i, in.text(i))
+		fmt.Fprintf(&b, "%4d  %s\n", i, in.at(i))
 	}
 	return b.String()
 }
 
-// text returns one instruction at index i.
-func (in Instruction) text(i int) string {
+// at returns the instruction's text at index i of a program.
+func (in Instruction) at(i int) string {
 	jump := func(test string) string {
 		return fmt.Sprintf("%-28s ? %d : %d", test, i+1+int(in.JT), i+1+int(in.JF))
 	}

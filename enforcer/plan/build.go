@@ -1,0 +1,234 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// New computes the plan of a launch. It returns an [*UnenforceableError] where
+// the host cannot enforce the manifest and Options.BestEffort is not set.
+func New(r Request) (*Plan, error) {
+	if r.Mode == Enforce {
+		if r.Manifest == nil {
+			return nil, fmt.Errorf("no manifest to enforce")
+		}
+		if r.Manifest.Network.Mode == manifest.NetworkPrivate {
+			return nil, ErrPrivateNetwork
+		}
+		if a := r.Manifest.Syscalls.Architecture; a != r.Host.Architecture {
+			return nil, fmt.Errorf("the manifest is for %s, this machine is %s", a, r.Host.Architecture)
+		}
+	}
+	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}}
+	for _, step := range []func() error{
+		b.process, b.identity, b.namespaces, b.filters, b.supervision, b.operations,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	if len(b.plan.Unenforced) > 0 && !r.Options.BestEffort {
+		return nil, &UnenforceableError{What: b.plan.Unenforced}
+	}
+	return b.plan, nil
+}
+
+// builder gathers one plan.
+type builder struct {
+	Request
+	plan *Plan
+	// named counts the descriptors, to give each a name of its own.
+	named int
+}
+
+// unenforced notes what the host cannot enforce.
+func (b *builder) unenforced(format string, args ...any) {
+	b.plan.Unenforced = append(b.plan.Unenforced, fmt.Sprintf(format, args...))
+}
+
+// identityMode is the manifest's, or the caller's choice while recording.
+func (b *builder) identityMode() manifest.IdentityMode {
+	if b.Mode == Record {
+		return b.Options.Identity
+	}
+	return b.Manifest.Identity.Mode
+}
+
+// networkMode is the manifest's. Recording uses the host's network until
+// private ones exist.
+func (b *builder) networkMode() manifest.NetworkMode {
+	if b.Mode == Record {
+		return manifest.NetworkHost
+	}
+	return b.Manifest.Network.Mode
+}
+
+func (b *builder) process() error {
+	command, err := Command(b.Image.Config, b.Options)
+	if err != nil {
+		return err
+	}
+	s := b.Image.Survey
+	args := command
+	if len(s.Prefix) > 0 {
+		args = append(slices.Clone(s.Prefix), command[1:]...)
+	}
+	dir := b.Image.Config.WorkingDir
+	if b.Options.WorkingDir != "" {
+		dir = b.Options.WorkingDir
+	}
+	if dir == "" {
+		dir = "/"
+	}
+	if !path.IsAbs(dir) {
+		return fmt.Errorf("the working folder %q is not an absolute path", dir)
+	}
+	b.plan.Process = Process{
+		Program: s.Program, Args: args, Dir: path.Clean(dir), TTY: b.Options.TTY,
+		Env: environment(b.Image.Config.Env, b.Options, s.Home),
+	}
+	return nil
+}
+
+// defaultPath is what programs of an image without a PATH of its own get, as
+// from every container engine.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// environment is the image's, with what is missing from it and the caller's
+// additions. The last of several settings of one name counts.
+func environment(image []string, o Options, home string) []string {
+	base := []string{"PATH=" + defaultPath, "HOME=" + home, "HOSTNAME=" + hostname}
+	if o.TTY {
+		base = append(base, "TERM=xterm")
+	}
+	values := map[string]string{}
+	var order []string
+	for _, setting := range slices.Concat(base, image, o.Env) {
+		name, _, ok := strings.Cut(setting, "=")
+		if !ok || name == "" {
+			continue
+		}
+		if _, seen := values[name]; !seen {
+			order = append(order, name)
+		}
+		values[name] = setting
+	}
+	env := make([]string, len(order))
+	for i, name := range order {
+		env[i] = values[name]
+	}
+	return env
+}
+
+// hostname is the same in every container, for a name is something that a
+// program could tell the host by.
+const hostname = "lpm"
+
+func (b *builder) identity() error {
+	s, h := b.Image.Survey, b.Host
+	id := Identity{UID: s.UID, GID: s.GID, Groups: s.Groups}
+	switch b.identityMode() {
+	case manifest.IdentitySingle:
+		id.UIDs = []IDMap{{Container: s.UID, Host: h.UID, Size: 1}}
+		id.GIDs = []IDMap{{Container: s.GID, Host: h.GID, Size: 1}}
+		id.Groups = nil
+	case manifest.IdentityRange:
+		var err error
+		if id.UIDs, err = RangeMap(h.UID, h.SubUIDs); err != nil {
+			return fmt.Errorf("mapping user ids: %w", err)
+		}
+		if id.GIDs, err = RangeMap(h.GID, h.SubGIDs); err != nil {
+			return fmt.Errorf("mapping group ids: %w", err)
+		}
+		id.Setgroups = true
+	default:
+		return fmt.Errorf("unknown identity mode %q", b.identityMode())
+	}
+	b.plan.Identity = id
+	return nil
+}
+
+func (b *builder) namespaces() error {
+	b.plan.Namespaces = []string{
+		"CLONE_NEWUSER", "CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC",
+		"CLONE_NEWUTS", "CLONE_NEWCGROUP",
+	}
+	if b.networkMode() != manifest.NetworkHost {
+		b.plan.Namespaces = append(b.plan.Namespaces, "CLONE_NEWNET")
+	}
+	return nil
+}
+
+// supervision lists what the supervisor decides by.
+func (b *builder) supervision() error {
+	if b.Mode == Record {
+		b.plan.Supervision.Network.Mode = manifest.NetworkHost
+		return b.layer(nil)
+	}
+	m := b.Manifest
+	b.plan.Resources = m.Resources
+	digest, err := m.Digest()
+	if err != nil {
+		return err
+	}
+	b.plan.Manifest = digest
+	sup := Supervision{Kernel: m.Syscalls.Kernel, Network: m.Network}
+	for _, s := range m.Syscalls.Allow {
+		if !slices.Contains(sup.Syscalls, s.Name) {
+			sup.Syscalls = append(sup.Syscalls, s.Name)
+		}
+	}
+	granted := b.granted()
+	if entry := b.Image.Survey.Entry; !granted[entry] && !granted[manifest.AnyProgram] {
+		return &NotGrantedError{Program: entry}
+	}
+	for p := range granted {
+		sup.Programs = append(sup.Programs, p)
+	}
+	slices.Sort(sup.Programs)
+	if !granted[manifest.AnyProgram] {
+		for _, e := range b.Image.Survey.Executables {
+			if !e.Library && !granted[e.Path] {
+				sup.Hidden = append(sup.Hidden, e.Path)
+			}
+		}
+	}
+	b.plan.Supervision = sup
+	return b.layer(sup.Hidden)
+}
+
+// granted returns the real paths of the programs that may be executed, with
+// the loaders and interpreters that follow from them.
+func (b *builder) granted() map[string]bool {
+	granted := map[string]bool{}
+	needs := map[string]string{}
+	for _, e := range b.Image.Survey.Executables {
+		needs[e.Path] = e.Needs
+	}
+	add := func(p string) {
+		for ; p != "" && !granted[p]; p = needs[p] {
+			granted[p] = true
+		}
+	}
+	for _, p := range b.Manifest.Execute {
+		if p.Path == manifest.AnyProgram {
+			granted[manifest.AnyProgram] = true
+			continue
+		}
+		add(b.real(p.Path))
+	}
+	return granted
+}
+
+// real returns the path with its symbolic links followed, as far as the
+// survey looked.
+func (b *builder) real(p string) string {
+	if f, ok := b.Image.Survey.Paths[p]; ok {
+		return f.Real
+	}
+	return p
+}

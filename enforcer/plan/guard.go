@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// Constants of the kernel's headers that the guard looks for.
+const (
+	tiocsti, tioclinux = 0x5412, 0x541c
+	mfdNoexecSeal      = 0x8
+	msgFastopen        = 0x20000000
+)
+
+// namespaceFlags are the CLONE_NEW* bits of linux/sched.h: NEWTIME, NEWNS,
+// NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. NEWTIME shares its bit
+// with the signal number in clone(2), where it has no meaning.
+func namespaceFlags() []uint64 {
+	return []uint64{0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000}
+}
+
+// guard is the filter of what is refused whatever the list of allowed calls
+// says, because the list cannot say it: single values among those allowed, and
+// flags behind a pointer.
+func (b *builder) guard() (Filter, error) {
+	f := Filter{Architecture: b.Host.Architecture, Default: ActionAllow}
+	add := func(name string, action Action, when ...Compare) error {
+		info, ok := manifest.LookupSyscall(b.Host.Architecture, name)
+		if !ok {
+			return fmt.Errorf("no system call %q on %s", name, b.Host.Architecture)
+		}
+		f.Rules = append(f.Rules, Rule{Syscall: name, Number: info.Number, Action: action, When: when})
+		return nil
+	}
+	var errs []error
+	deny := func(name string, action Action, when ...Compare) { errs = append(errs, add(name, action, when...)) }
+
+	// Typing into the caller's terminal (CVE-2017-5226, CVE-2023-28100). The
+	// kernel reads 32 bits of the command (CVE-2019-10063).
+	deny("ioctl", ActionEPERM, Compare{Arg: 1, Mask: word, Value: tiocsti})
+	deny("ioctl", ActionEPERM, Compare{Arg: 1, Mask: word, Value: tioclinux})
+	// clone3's flags are behind a pointer; C libraries fall back to clone.
+	if !b.grants("clone3") || !b.grants("unshare") {
+		deny("clone3", ActionENOSYS)
+	}
+	if b.Mode == Enforce && !b.grants("unshare") {
+		for _, bit := range namespaceFlags() {
+			deny("clone", ActionEPERM, Compare{Arg: 0, Mask: bit, Value: bit})
+		}
+	}
+	// io_uring does its work past every filter.
+	for _, name := range []string{"io_uring_setup", "io_uring_enter", "io_uring_register"} {
+		if !b.grants(name) {
+			deny(name, ActionENOSYS)
+		}
+	}
+	if b.Mode == Enforce && !b.anyProgram() {
+		// Anonymous files can be executed past Landlock unless sealed.
+		deny("memfd_create", ActionEPERM, Compare{Arg: 1, Mask: mfdNoexecSeal, Value: 0})
+	}
+	if b.Mode == Enforce && b.networkMode() == manifest.NetworkHost {
+		// TCP Fast Open connects without the call that Landlock watches.
+		deny("sendto", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
+		deny("sendmsg", ActionEPERM, Compare{Arg: 2, Mask: msgFastopen, Value: msgFastopen})
+		deny("sendmmsg", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
+	}
+	for _, err := range errs {
+		if err != nil {
+			return Filter{}, err
+		}
+	}
+	slices.SortStableFunc(f.Rules, func(x, y Rule) int { return x.Number - y.Number })
+	return f, nil
+}
+
+// grants reports whether the manifest names a call. Recording grants none of
+// those that the guard asks about.
+func (b *builder) grants(name string) bool {
+	return b.Mode == Enforce && slices.ContainsFunc(b.Manifest.Syscalls.Allow, func(s manifest.Syscall) bool {
+		return s.Name == name
+	})
+}
+
+// anyProgram reports whether every program may be executed.
+func (b *builder) anyProgram() bool {
+	return b.Mode == Record || slices.ContainsFunc(b.Manifest.Execute, func(p manifest.Program) bool {
+		return p.Path == manifest.AnyProgram
+	})
+}

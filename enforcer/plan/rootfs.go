@@ -1,0 +1,327 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// fsconfigText is the longest string that fsconfig(2) takes, in bytes.
+const fsconfigText = 255
+
+// newFS opens a file system of its own with the given options.
+func (b *builder) newFS(about, kind string, attrs string, options ...[2]string) Arg {
+	fs := b.open(about, "fsopen", text(kind), flags("FSOPEN_CLOEXEC"))
+	for _, o := range options {
+		if o[1] == "" {
+			b.do(about, "fsconfig", fs, flags("FSCONFIG_SET_FLAG"), text(o[0]), null(), null())
+			continue
+		}
+		b.do(about, "fsconfig", fs, flags("FSCONFIG_SET_STRING"), text(o[0]), text(o[1]), null())
+	}
+	b.do(about, "fsconfig", fs, flags("FSCONFIG_CMD_CREATE"), null(), null(), null())
+	m := b.open(about, "fsmount", fs, flags("FSMOUNT_CLOEXEC"), flags(attrs))
+	b.do(about, "close", fs)
+	return m
+}
+
+const (
+	attrData = "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC"
+	attrRoot = "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV"
+)
+
+// attach puts a mount at a path of the new root, which the layer has made
+// there and which is opened without following a link.
+func (b *builder) attach(about string, mount Arg, at string) {
+	target := b.at(about, at)
+	b.do(about, "move_mount", mount, text(""), target, text(""), flags("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"))
+	b.do(about, "close", target)
+}
+
+// at opens a path of the new root.
+func (b *builder) at(about, p string) Arg {
+	h := how("O_PATH|O_CLOEXEC", resolveReal)
+	return b.open(about, "openat2", fd(rootFD), text(strings.TrimPrefix(p, "/")), h, size(h))
+}
+
+// rootFD is the name of the new root's descriptor.
+const rootFD = "root"
+
+// root mounts the image's tree with the prepared layer over it.
+func (b *builder) root() error {
+	const about = "mounting the root"
+	b.do(about, "mount", null(), text("/"), null(), flags("MS_REC", "MS_PRIVATE"), null())
+	// Relative paths, for fsconfig takes no longer ones than 255 bytes.
+	b.do(about, "chdir", text(b.Places.Store))
+	layer, err := b.inStore(b.Places.Layer)
+	if err != nil {
+		return err
+	}
+	tree, err := b.inStore(b.Places.Tree)
+	if err != nil {
+		return err
+	}
+	mount, err := b.inStore(b.Places.Mount)
+	if err != nil {
+		return err
+	}
+	options := [][2]string{{"lowerdir", layer + ":" + tree}}
+	attrs := attrRoot + "|MOUNT_ATTR_RDONLY"
+	if b.Mode == Record {
+		upper, err := b.scratch("50%", PathFact{Mode: 0o755})
+		if err != nil {
+			return err
+		}
+		options = append(options, [2]string{"upperdir", upper + "/upper"}, [2]string{"workdir", upper + "/work"}, [2]string{"userxattr", ""})
+		attrs = attrRoot
+	}
+	for _, o := range options {
+		if len(o[1]) > fsconfigText {
+			return fmt.Errorf("the path of the data folder is too long for an overlay: %q", o[1])
+		}
+	}
+	root := b.newFS(about, "overlay", attrs, options...)
+	b.rename(root, rootFD)
+	b.do(about, "move_mount", fd(rootFD), text(""), flags("AT_FDCWD"), text(mount), flags("MOVE_MOUNT_F_EMPTY_PATH"))
+	return nil
+}
+
+// rename gives the last opened descriptor a name that other steps know.
+func (b *builder) rename(from Arg, to string) {
+	for i := range b.plan.Ops {
+		if b.plan.Ops[i].Out == from.FD {
+			b.plan.Ops[i].Out = to
+		}
+	}
+}
+
+// inStore returns a path relative to the data folder.
+func (b *builder) inStore(p string) (string, error) {
+	rel, err := filepath.Rel(b.Places.Store, p)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return "", fmt.Errorf("%q is not in lpm's data folder %q", p, b.Places.Store)
+	}
+	if strings.ContainsAny(rel, ":,\\") {
+		return "", fmt.Errorf("%q has a character that overlay mounts cannot take", rel)
+	}
+	return rel, nil
+}
+
+// scratch mounts an empty tmpfs of the given size in the data folder, seen by
+// this container alone, and returns its path. Its folder upper has the owner
+// and mode that the overlay's root is to have.
+func (b *builder) scratch(size string, like PathFact) (string, error) {
+	const about = "mounting the space for written files"
+	place, err := b.inStore(b.Places.Scratch)
+	if err != nil {
+		return "", err
+	}
+	tmp := b.newFS(about, "tmpfs", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV", [2]string{"size", size}, [2]string{"mode", "0755"})
+	// Each lies over the one before, which is in use already.
+	b.do(about, "move_mount", tmp, text(""), flags("AT_FDCWD"), text(place), flags("MOVE_MOUNT_F_EMPTY_PATH"))
+	b.do(about, "mkdirat", tmp, text("work"), number(0o700))
+	b.do(about, "mkdirat", tmp, text("upper"), number(int64(like.Mode)))
+	if b.identityMode() == manifest.IdentityRange {
+		b.do(about, "fchownat", tmp, text("upper"), number(int64(like.UID)), number(int64(like.GID)), null())
+	}
+	return place, nil
+}
+
+// kernelFiles mounts /proc.
+func (b *builder) kernelFiles() error {
+	b.attach("mounting /proc", b.newFS("mounting /proc", "proc", attrData), "/proc")
+	return nil
+}
+
+// deviceFiles mounts /dev: the prepared folder, with the nodes of the host
+// bound to the places it has for them. A user namespace cannot make nodes.
+func (b *builder) deviceFiles() error {
+	const about = "mounting /dev"
+	layer, err := b.inStore(b.Places.Layer)
+	if err != nil {
+		return err
+	}
+	dev := b.open(about, "open_tree", flags("AT_FDCWD"), text(layer+"/dev"), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
+	b.setAttributes(about, dev, "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC")
+	b.attach(about, dev, "/dev")
+	for _, d := range devices() {
+		b.device(d, d)
+	}
+	if b.Options.TTY {
+		b.device(b.Options.Console, "/dev/console")
+	}
+	if b.Mode == Record || b.grantsDevice(ptmx) {
+		pts := b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
+			[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
+		b.attach(about, pts, "/dev/pts")
+	}
+	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
+	b.attach(about, shm, "/dev/shm")
+	if b.Mode == Record {
+		return nil
+	}
+	for _, d := range b.Manifest.Devices {
+		if d.Path != ptmx && !slices.Contains(devices(), d.Path) {
+			b.device(d.Path, d.Path)
+		}
+	}
+	return nil
+}
+
+func (b *builder) grantsDevice(p string) bool {
+	return slices.ContainsFunc(b.Manifest.Devices, func(d manifest.Device) bool { return d.Path == p })
+}
+
+func (b *builder) device(host, at string) {
+	about := "binding " + at
+	m := b.open(about, "open_tree", flags("AT_FDCWD"), text(host), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
+	b.attach(about, m, at)
+}
+
+// setAttributes changes a mount's attributes, and those of mounts below it
+// where asked for.
+func (b *builder) setAttributes(about string, mount Arg, attrs string, more ...string) {
+	attr := structure(u64("attr_set", flags(attrs)), u64("attr_clr", null()), u64("propagation", null()), u64("userns_fd", null()))
+	b.do(about, "mount_setattr", mount, text(""), flags(append([]string{"AT_EMPTY_PATH"}, more...)...), attr, size(attr))
+}
+
+// writable mounts the writable paths. Where the image has content it shows
+// through from below; an empty folder is a tmpfs alone.
+func (b *builder) writable() error {
+	if b.Mode == Record {
+		return nil
+	}
+	list := slices.Clone(b.Manifest.Filesystem.Writable)
+	slices.SortFunc(list, func(x, y manifest.WritablePath) int { return strings.Compare(b.real(x.Path), b.real(y.Path)) })
+	var done []string
+	for _, w := range list {
+		real := b.real(w.Path)
+		// A folder below a writable one is writable already.
+		if slices.ContainsFunc(done, func(d string) bool { return real == d || strings.HasPrefix(real, d+"/") }) {
+			continue
+		}
+		done = append(done, real)
+		if err := b.writablePath(w, real); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) writablePath(w manifest.WritablePath, real string) error {
+	about := "making " + w.Path + " writable"
+	bytes := w.Size
+	if bytes == 0 {
+		bytes = manifest.DefaultWritableSize
+	}
+	f := b.fact(w.Path)
+	if f.Exists && !f.Empty || b.mountBelow(real) {
+		place, err := b.scratch(strconv.FormatInt(bytes, 10), f)
+		if err != nil {
+			return err
+		}
+		mount, err := b.inStore(b.Places.Mount)
+		if err != nil {
+			return err
+		}
+		lower := mount + real
+		if len(lower) > fsconfigText || strings.ContainsAny(lower, ":,\\") {
+			return fmt.Errorf("the writable path %q is too long, or has a character that overlay mounts cannot take", w.Path)
+		}
+		m := b.newFS(about, "overlay", attrData, [2]string{"lowerdir", lower},
+			[2]string{"upperdir", place + "/upper"}, [2]string{"workdir", place + "/work"}, [2]string{"userxattr", ""})
+		b.attach(about, m, real)
+		return nil
+	}
+	uid, gid, mode := b.plan.Identity.UID, b.plan.Identity.GID, uint32(0o755)
+	if f.Exists {
+		mode = f.Mode
+		if b.identityMode() == manifest.IdentityRange {
+			uid, gid = f.UID, f.GID
+		}
+	}
+	// Each inode takes kernel memory that the size does not count.
+	inodes := max(1024, bytes/1024)
+	m := b.newFS(about, "tmpfs", attrData,
+		[2]string{"size", strconv.FormatInt(bytes, 10)}, [2]string{"nr_inodes", strconv.FormatInt(inodes, 10)},
+		[2]string{"mode", fmt.Sprintf("%04o", mode)},
+		[2]string{"uid", strconv.FormatUint(uint64(uid), 10)}, [2]string{"gid", strconv.FormatUint(uint64(gid), 10)})
+	b.attach(about, m, real)
+	return nil
+}
+
+// mountBelow reports whether something is mounted below a writable path, for
+// which the layer has made the place.
+func (b *builder) mountBelow(dir string) bool {
+	return slices.ContainsFunc(b.Manifest.Mounts, func(m manifest.Mount) bool {
+		return strings.HasPrefix(b.real(m.Path), dir+"/")
+	})
+}
+
+// mounts binds volumes and folders of the host.
+func (b *builder) mounts() error {
+	if b.Mode == Enforce {
+		for _, m := range b.Manifest.Mounts {
+			source := m.Host
+			if m.Volume != "" {
+				source = b.Places.Volumes[m.Volume]
+			}
+			if !path.IsAbs(source) {
+				return fmt.Errorf("no folder for the volume %q", m.Volume)
+			}
+			b.bind("mounting "+m.Path, source, b.real(m.Path), m.Write)
+		}
+	}
+	if b.networkMode() == manifest.NetworkHost && b.Host.ResolvConf {
+		b.bind("mounting /etc/resolv.conf", "/etc/resolv.conf", path.Join(b.real("/etc"), "resolv.conf"), false)
+	}
+	return nil
+}
+
+// bind mounts a path of the host, with all that is mounted below it.
+func (b *builder) bind(about, host, at string, write bool) {
+	m := b.open(about, "open_tree", flags("AT_FDCWD"), text(host), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE"))
+	attrs := attrData
+	if !write {
+		attrs += "|MOUNT_ATTR_RDONLY"
+	}
+	b.setAttributes(about, m, attrs, "AT_RECURSIVE")
+	b.attach(about, m, at)
+}
+
+// pivot makes the new root the only one.
+func (b *builder) pivot() error {
+	const about = "entering the new root"
+	b.do(about, "fchdir", fd(rootFD))
+	b.do(about, "pivot_root", text("."), text("."))
+	// The old root lies over the new one now (pivot_root(2), NOTES).
+	b.do(about, "umount2", text("."), flags("MNT_DETACH"))
+	b.do(about, "chdir", text(b.real(b.plan.Process.Dir)))
+	return nil
+}
+
+// maskedPaths covers the files of /proc that tell of, or change, the host.
+func (b *builder) maskedPaths() error {
+	for _, p := range b.Host.ProcPaths {
+		about := "masking " + p
+		switch {
+		case slices.Contains(ReadOnlyPaths(), p):
+			source := b.at(about, p)
+			m := b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
+			b.setAttributes(about, m, attrData+"|MOUNT_ATTR_RDONLY", "AT_RECURSIVE")
+			b.attach(about, m, p)
+		case slices.Contains(maskedFolders(), p):
+			m := b.newFS(about, "tmpfs", attrData+"|MOUNT_ATTR_RDONLY", [2]string{"size", "4096"}, [2]string{"mode", "0555"})
+			b.attach(about, m, p)
+		default:
+			m := b.open(about, "open_tree", flags("AT_FDCWD"), text("/dev/null"), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
+			b.attach(about, m, p)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package supervise
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// connect decides on a connection by the address that the call names now. The
+// kernel has the last word: the network namespace, or Landlock's list of
+// ports.
+func (e *Enforcer) connect(c *Call) Verdict {
+	to, inet := e.address(c)
+	if !inet {
+		return Verdict{}
+	}
+	if e.rules.Network.Mode != manifest.NetworkHost {
+		if to.Addr().Unmap().IsLoopback() || to.Addr().IsUnspecified() {
+			return Verdict{}
+		}
+		return e.denyAddress(c, KindConnect, to, e.protocol(c), unix.ENETUNREACH)
+	}
+	protocol := e.protocol(c)
+	for _, g := range e.rules.Network.Egress {
+		if g.Protocol == protocol && contains(g.Ports, to.Port()) {
+			return Verdict{}
+		}
+	}
+	return e.denyAddress(c, KindConnect, to, protocol, unix.EACCES)
+}
+
+// bind decides on the port that a socket is given.
+func (e *Enforcer) bind(c *Call) Verdict {
+	at, inet := e.address(c)
+	if !inet || e.rules.Network.Mode != manifest.NetworkHost {
+		return Verdict{}
+	}
+	protocol := e.protocol(c)
+	if e.mayListen(at.Port(), protocol) {
+		return Verdict{}
+	}
+	return e.denyAddress(c, KindListen, at, protocol, unix.EACCES)
+}
+
+// listen refuses to listen on a socket that was never bound: the kernel would
+// choose a port, and Landlock is not asked about it.
+func (e *Enforcer) listen(c *Call) Verdict {
+	if e.rules.Network.Mode != manifest.NetworkHost {
+		return Verdict{}
+	}
+	fd, err := c.TakeFD(int32(c.Args[0]))
+	if err != nil {
+		return Verdict{Errno: unix.EBADF}
+	}
+	defer unix.Close(fd)
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		return Verdict{Errno: unix.ENOTSOCK}
+	}
+	var port int
+	switch at := at.(type) {
+	case *unix.SockaddrInet4:
+		port = at.Port
+	case *unix.SockaddrInet6:
+		port = at.Port
+	default:
+		return Verdict{}
+	}
+	if port != 0 && e.mayListen(uint16(port), manifest.TCP) {
+		return Verdict{}
+	}
+	return e.denyAddress(c, KindListen, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), manifest.TCP, unix.EACCES)
+}
+
+func (e *Enforcer) mayListen(port uint16, protocol manifest.Protocol) bool {
+	for _, l := range e.rules.Network.Listen {
+		if l.Protocol == protocol && l.Port == port {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(ranges []manifest.PortRange, port uint16) bool {
+	for _, r := range ranges {
+		if r.Contains(port) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Enforcer) denyAddress(c *Call, kind Kind, a netip.AddrPort, p manifest.Protocol, errno unix.Errno) Verdict {
+	grant := fmt.Sprintf(`network: {mode: "host", egress: [{ports: ["%d"], protocol: %q}]}`, a.Port(), p)
+	if kind == KindListen {
+		grant = fmt.Sprintf(`network: {mode: "host", listen: [{port: %d, protocol: %q}]}`, a.Port(), p)
+	}
+	return e.deny(c, kind, fmt.Sprintf("%s/%s", a, p), errno, grant)
+}
+
+// address reads the socket address that connect and bind take. It is false
+// for families other than IPv4 and IPv6 and for addresses that the kernel
+// refuses by itself.
+func (e *Enforcer) address(c *Call) (netip.AddrPort, bool) {
+	length := min(uint32(c.Args[2]), unix.SizeofSockaddrAny)
+	b, err := c.Bytes(c.Args[1], int(length))
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	a, err := ParseAddress(b)
+	return a, err == nil
+}
+
+// ErrNotInternet is returned by [ParseAddress] for other address families.
+var ErrNotInternet = errors.New("not an IPv4 or IPv6 address")
+
+// ParseAddress reads a struct sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)).
+func ParseAddress(b []byte) (netip.AddrPort, error) {
+	if len(b) < 2 {
+		return netip.AddrPort{}, ErrNotInternet
+	}
+	switch family := binary.NativeEndian.Uint16(b); {
+	case family == unix.AF_INET && len(b) >= unix.SizeofSockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), binary.BigEndian.Uint16(b[2:4])), nil
+	// The kernel takes addresses without the scope, of 24 bytes (RFC 2133).
+	case family == unix.AF_INET6 && len(b) >= unix.SizeofSockaddrInet6-4:
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), binary.BigEndian.Uint16(b[2:4])), nil
+	}
+	return netip.AddrPort{}, ErrNotInternet
+}
+
+// protocol looks the transport protocol of the call's socket up.
+func (e *Enforcer) protocol(c *Call) manifest.Protocol {
+	fd, err := c.TakeFD(int32(c.Args[0]))
+	if err != nil {
+		return manifest.TCP
+	}
+	defer unix.Close(fd)
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind != unix.SOCK_STREAM {
+		return manifest.UDP
+	}
+	return manifest.TCP
+}
