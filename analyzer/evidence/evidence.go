@@ -146,14 +146,19 @@ type Program struct {
 // Access is what was done to a file.
 type Access string
 
-// The accesses that change something. MakeDir's path is a folder.
+// The accesses that change something. The path of MakeDir and of Below is a
+// folder.
 const (
-	Write    Access = "write"  // opened for writing, or truncated
-	Create   Access = "create" // file, link, socket or node made
-	MakeDir  Access = "mkdir"
-	Remove   Access = "remove"
-	Rename   Access = "rename" // either end
+	Write   Access = "write"  // opened for writing, or truncated
+	Create  Access = "create" // file, link, socket or node made
+	MakeDir Access = "mkdir"
+	Remove  Access = "remove"
+	Rename  Access = "rename" // either end
+	// Metadata is owner, mode, times or attributes changed.
 	Metadata Access = "metadata"
+	// Below is any of these, to files below the folder that are not listed
+	// one by one because there are too many.
+	Below Access = "below"
 )
 
 // File is a path that was changed.
@@ -197,9 +202,11 @@ type Bind struct {
 	Seen
 }
 
-// ID is an id that a process switched to which was not its own.
+// ID is an id other than its own that a process switched to, or gave a file
+// to.
 type ID struct {
-	// Kind is "uid", "gid" or "group" (supplementary).
+	// Kind is "uid", "gid" or "group" (supplementary) of the process, or
+	// "owner" or "ownergroup" of a file.
 	Kind string `json:"kind"`
 	ID   uint32 `json:"id"`
 	Seen

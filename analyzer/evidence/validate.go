@@ -89,7 +89,7 @@ func (r *Record) validateProcesses(c *checker) {
 	for i, d := range r.IDs {
 		at := fmt.Sprintf("ids[%d]", i)
 		c.seen(at, d.Seen)
-		c.that(d.Kind == "uid" || d.Kind == "gid" || d.Kind == "group", "%s.kind: unknown kind %q", at, d.Kind)
+		c.that(isIDKind(d.Kind), "%s.kind: unknown kind %q", at, d.Kind)
 	}
 	for i, d := range r.Capabilities {
 		at := fmt.Sprintf("capabilities[%d]", i)
@@ -129,7 +129,15 @@ func isDigest(s string) bool {
 
 func isAccess(a Access) bool {
 	switch a {
-	case Write, Create, MakeDir, Remove, Rename, Metadata:
+	case Write, Create, MakeDir, Remove, Rename, Metadata, Below:
+		return true
+	}
+	return false
+}
+
+func isIDKind(k string) bool {
+	switch k {
+	case "uid", "gid", "group", "owner", "ownergroup":
 		return true
 	}
 	return false

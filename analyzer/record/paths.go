@@ -1,0 +1,209 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"golang.org/x/sys/unix"
+)
+
+// presence is whether a path must exist for a call to do anything.
+type presence int
+
+const (
+	either presence = iota
+	exists
+	absent
+)
+
+// pathUse is what a call does with one path.
+type pathUse struct {
+	dirfd int32
+	addr  uint64
+	// access is empty for calls that change nothing.
+	access evidence.Access
+	needs  presence
+	follow bool   // the last element's link is followed
+	bits   uint32 // of the file's mode that are asked for
+	owner  bool   // only the owner may
+}
+
+// usesOf lists the paths that a call takes, in the order the kernel looks at
+// them; none for calls without. A path that must exist and does not ends the
+// list. The open and execve families are elsewhere.
+func usesOf(name string, a [6]uint64) []pathUse {
+	const here = int32(unix.AT_FDCWD)
+	change := func(dirfd int32, addr uint64, access evidence.Access, needs presence) pathUse {
+		return pathUse{dirfd: dirfd, addr: addr, access: access, needs: needs}
+	}
+	look := func(dirfd int32, addr uint64, follow bool) []pathUse {
+		return []pathUse{{dirfd: dirfd, addr: addr, follow: follow}}
+	}
+	attribute := func(dirfd int32, addr uint64, follow bool) []pathUse {
+		return []pathUse{{dirfd: dirfd, addr: addr, access: evidence.Metadata, needs: exists, follow: follow, owner: true}}
+	}
+	chown := func(dirfd int32, addr uint64, follow bool) []pathUse {
+		return []pathUse{{dirfd: dirfd, addr: addr, access: evidence.Metadata, needs: exists, follow: follow}}
+	}
+	follows := func(flags uint64) bool { return flags&unix.AT_SYMLINK_NOFOLLOW == 0 }
+
+	switch name {
+	case "mkdir":
+		return []pathUse{change(here, a[0], evidence.MakeDir, absent)}
+	case "mkdirat":
+		return []pathUse{change(int32(a[0]), a[1], evidence.MakeDir, absent)}
+	case "mknod":
+		return []pathUse{change(here, a[0], evidence.Create, absent)}
+	case "mknodat":
+		return []pathUse{change(int32(a[0]), a[1], evidence.Create, absent)}
+	case "symlink":
+		return []pathUse{change(here, a[1], evidence.Create, absent)}
+	case "symlinkat":
+		return []pathUse{change(int32(a[1]), a[2], evidence.Create, absent)}
+	case "link":
+		return []pathUse{{dirfd: here, addr: a[0], needs: exists}, change(here, a[1], evidence.Create, absent)}
+	case "linkat":
+		return []pathUse{{dirfd: int32(a[0]), addr: a[1], needs: exists}, change(int32(a[2]), a[3], evidence.Create, absent)}
+	case "unlink", "rmdir":
+		return []pathUse{change(here, a[0], evidence.Remove, exists)}
+	case "unlinkat":
+		return []pathUse{change(int32(a[0]), a[1], evidence.Remove, exists)}
+	case "rename":
+		return []pathUse{change(here, a[0], evidence.Rename, exists), change(here, a[1], evidence.Rename, either)}
+	case "renameat", "renameat2":
+		return []pathUse{change(int32(a[0]), a[1], evidence.Rename, exists), change(int32(a[2]), a[3], evidence.Rename, either)}
+	case "truncate":
+		return []pathUse{{dirfd: here, addr: a[0], access: evidence.Write, needs: exists, follow: true, bits: 2}}
+
+	case "chmod":
+		return attribute(here, a[0], true)
+	case "fchmodat":
+		return attribute(int32(a[0]), a[1], true)
+	case "fchmodat2":
+		return attribute(int32(a[0]), a[1], follows(a[3]))
+	case "utime", "utimes":
+		return attribute(here, a[0], true)
+	case "futimesat":
+		return attribute(int32(a[0]), a[1], true)
+	case "utimensat":
+		return attribute(int32(a[0]), a[1], follows(a[3]))
+	case "setxattr", "removexattr":
+		return attribute(here, a[0], true)
+	case "lsetxattr", "lremovexattr":
+		return attribute(here, a[0], false)
+	case "chown":
+		return chown(here, a[0], true)
+	case "lchown":
+		return chown(here, a[0], false)
+	case "fchownat":
+		return chown(int32(a[0]), a[1], follows(a[4]))
+
+	case "stat", "access", "statfs", "chdir", "chroot", "getxattr", "listxattr":
+		return look(here, a[0], true)
+	case "lstat", "readlink", "lgetxattr", "llistxattr":
+		return look(here, a[0], false)
+	case "newfstatat":
+		return look(int32(a[0]), a[1], follows(a[3]))
+	case "statx":
+		return look(int32(a[0]), a[1], follows(a[2]))
+	case "faccessat":
+		return look(int32(a[0]), a[1], true)
+	case "faccessat2":
+		return look(int32(a[0]), a[1], follows(a[3]))
+	case "readlinkat":
+		return look(int32(a[0]), a[1], false)
+	case "inotify_add_watch":
+		return []pathUse{{dirfd: here, addr: a[1], follow: true, bits: 4}}
+	}
+	return nil
+}
+
+// notePaths notes what a call does with the paths it takes.
+func (r *Recorder) notePaths(c call) error {
+	switch c.name {
+	case "fchmod", "fchown", "fsetxattr", "fremovexattr":
+		return r.noteDescriptor(c, int32(c.args[0]))
+	}
+	uses := usesOf(c.name, c.args)
+	names := make([]string, len(uses))
+	for i, u := range uses {
+		if u.addr == 0 { // utimensat(fd, NULL) is futimens, as is statx(fd, NULL) fstat
+			if u.access == "" {
+				return nil
+			}
+			return r.noteDescriptor(c, u.dirfd)
+		}
+		resolve := c.Path
+		if u.follow {
+			resolve = c.Executable
+		}
+		name, err := resolve(u.dirfd, u.addr)
+		if err != nil {
+			return err
+		}
+		if !path.IsAbs(name) {
+			return nil // a descriptor without a path
+		}
+		if u.needs != either {
+			_, err := r.world.stat(c.tid, name)
+			missing := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
+			if missing == (u.needs == exists) && (err == nil || missing) {
+				// It will fail; what was searched on the way still counts.
+				return r.checkAccess(c, name, 0, false)
+			}
+		}
+		names[i] = name
+	}
+	for i, u := range uses {
+		if err := r.noteUse(c, u, names[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Recorder) noteUse(c call, u pathUse, name string) error {
+	if u.access == "" {
+		return r.checkAccess(c, name, u.bits, false)
+	}
+	r.facts.file(name, u.access, r.at(c.by))
+	switch u.access {
+	case evidence.Metadata:
+		if err := r.checkAccess(c, name, 0, false); err != nil {
+			return err
+		}
+		if u.owner {
+			return r.checkOwner(c, name)
+		}
+		return r.checkChown(c, name)
+	case evidence.Write:
+		return r.checkAccess(c, name, u.bits, false)
+	case evidence.Remove, evidence.Rename:
+		if err := r.checkSticky(c, name); err != nil {
+			return err
+		}
+	}
+	r.forgetChecks()
+	return r.checkAccess(c, name, 0, true)
+}
+
+// noteDescriptor notes a change to the file behind a descriptor.
+func (r *Recorder) noteDescriptor(c call, fd int32) error {
+	name, err := c.FD(fd)
+	if err != nil {
+		return err
+	}
+	if !path.IsAbs(name) {
+		return nil
+	}
+	r.facts.file(name, evidence.Metadata, r.at(c.by))
+	if c.name == "fchown" {
+		return r.checkChown(c, name)
+	}
+	return r.checkOwner(c, name)
+}
+
+// describe names a call for a capability's example.
+func describe(c call, name string) string { return fmt.Sprintf("%s of %s", c.name, name) }

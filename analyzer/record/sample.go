@@ -1,0 +1,169 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sample is what all processes of a container use at one moment.
+type sample struct {
+	memory, written, pids int64
+	cpu                   time.Duration // since each process's start
+}
+
+// Sample reads what the container uses, every so often, and keeps the peaks.
+// pid is its first process in the caller's pid namespace. It returns when ctx
+// is done or the process is gone; neither is an error. Peaks between two
+// samples are not seen.
+func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var last sample
+	lastTime := r.now()
+	for {
+		s, err := take(pid)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := r.now()
+		r.keep(s, s.cpu-last.cpu, now.Sub(lastTime))
+		last, lastTime = s, now
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// keep raises the peaks. used is the processor time since the sample before,
+// which is negative where a process that had used some has ended.
+func (r *Recorder) keep(s sample, used, since time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peaks.Memory = max(r.peaks.Memory, s.memory)
+	r.peaks.Written = max(r.peaks.Written, s.written)
+	r.peaks.PIDs = max(r.peaks.PIDs, s.pids)
+	// A shorter time than a clock tick measures nothing.
+	if since >= 10*time.Millisecond {
+		r.peaks.MilliCPU = max(r.peaks.MilliCPU, int64(1000*used/since))
+	}
+}
+
+// take reads one sample. Only a missing first process is an error; others
+// come and go.
+func take(first int) (sample, error) {
+	var s sample
+	if err := s.add(first); err != nil {
+		return s, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(fmt.Sprintf("/proc/%d/root", first), &st); err != nil {
+		return s, fmt.Errorf("asking for the size of what the container wrote: %w", err)
+	}
+	// Only of a root on memory is it the container alone that fills it; an
+	// overlay reports its upper layer's file system.
+	if st.Type == unix.TMPFS_MAGIC || st.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		s.written = int64(st.Blocks-st.Bfree) * st.Bsize
+	}
+	queue, err := children(first)
+	if err != nil {
+		return s, err
+	}
+	for seen := 0; len(queue) > 0 && seen < maxSampled; seen++ {
+		pid := queue[0]
+		queue = queue[1:]
+		if s.add(pid) != nil {
+			continue
+		}
+		if more, err := children(pid); err == nil {
+			queue = append(queue, more...)
+		}
+	}
+	return s, nil
+}
+
+// maxSampled bounds the work of one sample in a container full of processes.
+const maxSampled = 4096
+
+func (s *sample) add(pid int) error {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return fmt.Errorf("sampling process %d: %w", pid, err)
+	}
+	threads, cpu, err := parseStat(stat)
+	if err != nil {
+		return fmt.Errorf("sampling process %d: %w", pid, err)
+	}
+	s.pids += threads
+	s.cpu += cpu
+	// A zombie has no memory, which reads as ESRCH or nothing.
+	if rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
+		s.memory += parsePSS(rollup)
+	}
+	return nil
+}
+
+// parseStat reads the threads and the processor time of /proc/PID/stat
+// (proc_pid_stat(5)): fields 14, 15 and 20, of which the third comes first
+// after the name in parentheses. USER_HZ is 100 on every architecture here.
+func parseStat(stat []byte) (threads int64, cpu time.Duration, err error) {
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 18 {
+		return 0, 0, fmt.Errorf("stat has %d fields after the name", len(fields))
+	}
+	var values [3]int64
+	for i, field := range []int{11, 12, 17} {
+		if values[i], err = strconv.ParseInt(fields[field], 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("stat: %w", err)
+		}
+	}
+	return values[2], time.Duration(values[0]+values[1]) * 10 * time.Millisecond, nil
+}
+
+// parsePSS reads the proportional set size of /proc/PID/smaps_rollup, in
+// bytes.
+func parsePSS(rollup []byte) int64 {
+	for line := range bytes.Lines(rollup) {
+		if rest, ok := strings.CutPrefix(string(line), "Pss:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			if err == nil {
+				return n << 10
+			}
+		}
+	}
+	return 0
+}
+
+// children returns the processes that the threads of pid have started.
+func children(pid int) ([]int, error) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil, fmt.Errorf("listing the threads of process %d: %w", pid, err)
+	}
+	var all []int
+	for _, t := range tasks {
+		list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, field := range strings.Fields(string(list)) {
+			if n, err := strconv.Atoi(field); err == nil {
+				all = append(all, n)
+			}
+		}
+	}
+	return all, nil
+}
