@@ -49,7 +49,7 @@ func NewRemote(r reference.Reference, o RemoteOptions) (*Remote, error) {
 	}
 	return &Remote{
 		repo:     ref.Context(),
-		base:     transport.NewRetry(Transport(o.Insecure)),
+		base:     transport.NewRetry(newTransport(o.Insecure)),
 		keychain: keychain,
 		clients:  make(map[string]*http.Client),
 	}, nil

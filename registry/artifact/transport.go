@@ -22,12 +22,12 @@ func (e *PlaintextError) Hint() string {
 	return "if the network to it is yours alone, say --insecure"
 }
 
-// Transport returns the transport for registries. go-containerregistry falls
+// newTransport returns the transport for registries. go-containerregistry falls
 // back to plain HTTP by itself for hosts with a private address; here it is
 // refused, but for the loopback interface, unless insecure was asked for.
 // Insecure also accepts any certificate. Redirects go through it too, so one
 // cannot lead from TLS to plain text.
-func Transport(insecure bool) http.RoundTripper {
+func newTransport(insecure bool) http.RoundTripper {
 	base := remote.DefaultTransport.(*http.Transport).Clone()
 	if insecure {
 		base.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // what the caller asked for by name
