@@ -26,7 +26,8 @@ var (
 	// foreign calls for native ones.
 	ErrArchitecture = errors.New("filter is for another architecture")
 	// ErrTooLong is returned where the rules need more instructions than
-	// the kernel takes ([bpf.MaxInstructions]).
+	// the kernel takes ([bpf.MaxInstructions]), or more than
+	// [MaxComparisons].
 	ErrTooLong = errors.New("filter is too long for the kernel")
 	// ErrMiscompiled is returned where the compiled program decides a call
 	// otherwise than the rules do. It is a fault of lpm or of libseccomp.
@@ -49,6 +50,9 @@ func Compile(f plan.Filter) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %q, not %q", ErrArchitecture, f.Architecture, runtime.GOARCH)
 	}
 	if err := check(f); err != nil {
+		return nil, err
+	}
+	if err := checkSize(f); err != nil {
 		return nil, err
 	}
 	raw, err := build(f)

@@ -136,13 +136,30 @@ func TestRefusedFilters(t *testing.T) {
 	if _, err := Compile(filterOf("", allow(1))); err == nil {
 		t.Error("a filter without a default was compiled")
 	}
-	long := filterOf(plan.ActionEPERM)
-	for n := range 400 {
+}
+
+func TestTooLong(t *testing.T) {
+	comparisons, alternatives, rules := filterOf(plan.ActionEPERM), filterOf(plan.ActionEPERM), filterOf(plan.ActionEPERM)
+	for n := range MaxComparisons / 2 {
 		v := uint64(n+1)<<32 | 1
-		long.Rules = append(long.Rules, allow(n, equals(0, v), equals(1, v), equals(2, v), equals(3, v), equals(4, v), equals(5, v)))
+		comparisons.Rules = append(comparisons.Rules, allow(n, equals(0, v), equals(1, v), equals(2, v)))
 	}
-	if _, err := Compile(long); !errors.Is(err, ErrTooLong) {
-		t.Errorf("too many rules: got %v, want %v", err, ErrTooLong)
+	for n := range MaxComparisons {
+		alternatives.Rules = append(alternatives.Rules, allow(16, equals(1, uint64(n)<<32|uint64(n))))
+	}
+	for range bpf.MaxInstructions + 1 {
+		rules.Rules = append(rules.Rules, allow(1))
+	}
+	for name, f := range map[string]plan.Filter{
+		"comparisons":  comparisons,
+		"instructions": alternatives,
+		"rules":        rules,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Compile(f); !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), name) {
+				t.Errorf("got %v, want %v for its %s", err, ErrTooLong, name)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/least-privilege/lpm/enforcer/filter/bpf"
 	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
@@ -75,6 +76,29 @@ func known(a plan.Action) bool {
 		return true
 	}
 	return false
+}
+
+// MaxComparisons is how many comparisons the rules of a filter can have, those
+// of superfluous rules not counted. libseccomp's time grows with the square of
+// their number: so many take a second, and fill the kernel's bound.
+const MaxComparisons = 1024
+
+// checkSize refuses filters that would take long to compile and then, but for
+// rare cases, not fit into the kernel: rules come from manifests of strangers.
+func checkSize(f plan.Filter) error {
+	if len(f.Rules) > bpf.MaxInstructions {
+		return fmt.Errorf("%w: %d rules of at most %d", ErrTooLong, len(f.Rules), bpf.MaxInstructions)
+	}
+	comparisons := 0
+	for _, alternatives := range groups(f) {
+		for _, r := range alternatives {
+			comparisons += len(r.When)
+		}
+	}
+	if comparisons > MaxComparisons {
+		return fmt.Errorf("%w: %d comparisons of at most %d", ErrTooLong, comparisons, MaxComparisons)
+	}
+	return nil
 }
 
 // groups returns the rules that differ from the default, those of one call

@@ -192,7 +192,7 @@ func (b *builder) supervision() error {
 	slices.Sort(sup.Programs)
 	if !granted[manifest.AnyProgram] {
 		for _, e := range b.Image.Survey.Executables {
-			if !e.Library && !granted[e.Path] {
+			if !e.Library && !e.Script && !granted[e.Path] {
 				sup.Hidden = append(sup.Hidden, e.Path)
 			}
 		}

@@ -51,6 +51,10 @@ type Executable struct {
 	// Needs is the ELF loader or the script's interpreter, free of symbolic
 	// links; empty for a static program.
 	Needs string `json:"needs,omitempty"`
+	// Script marks files that name an interpreter in their first line. They
+	// are never hidden, for programs read them as data too: Landlock refuses
+	// their execution.
+	Script bool `json:"script,omitempty"`
 	// Library marks shared objects that have a program's form too, as the C
 	// library and the loader do. They are never hidden.
 	Library bool `json:"library,omitempty"`

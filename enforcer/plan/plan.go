@@ -115,7 +115,7 @@ type Supervision struct {
 	// Programs are the granted programs, resolved; manifest.AnyProgram
 	// grants every one.
 	Programs []string `json:"programs,omitempty"`
-	// Hidden are the image's programs that are not granted.
+	// Hidden are the image's ELF programs that are not granted.
 	Hidden []string `json:"hidden,omitempty"`
 	// Network is the manifest's network section.
 	Network manifest.Network `json:"network"`
