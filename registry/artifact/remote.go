@@ -124,20 +124,27 @@ func (r *Remote) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 
 // Write implements [Target].
 func (r *Remote) Write(ctx context.Context, a Artifact) error {
-	c, err := r.client(ctx, transport.PushScope)
-	if err != nil {
-		return err
-	}
 	for _, b := range a.Blobs {
-		layer := static.NewLayer(b.Content, b.MediaType)
-		if err := remote.WriteLayer(r.repo, layer, remote.WithContext(ctx), remote.WithTransport(c.Transport)); err != nil {
-			return fmt.Errorf("writing a blob to %s: %w", r, err)
+		if err := r.writeBlob(ctx, b); err != nil {
+			return err
 		}
 	}
 	if err := r.put(ctx, a.Descriptor.Digest.String(), a.Descriptor.MediaType, a.Manifest); err != nil {
 		return err
 	}
 	return r.list(ctx, a.Subject, a.Descriptor)
+}
+
+func (r *Remote) writeBlob(ctx context.Context, b Blob) error {
+	c, err := r.client(ctx, transport.PushScope)
+	if err != nil {
+		return err
+	}
+	layer := static.NewLayer(b.Content, b.MediaType)
+	if err := remote.WriteLayer(r.repo, layer, remote.WithContext(ctx), remote.WithTransport(c.Transport)); err != nil {
+		return fmt.Errorf("writing a blob to %s: %w", r, err)
+	}
+	return nil
 }
 
 // put writes a manifest under a tag or its digest. The library's own way
