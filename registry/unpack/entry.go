@@ -51,8 +51,7 @@ func checkNames(hdr *tar.Header, limits Limits) error {
 
 func checkName(hdr *tar.Header, name string, limits Limits) error {
 	if len(name) > limits.Name {
-		// The name itself is too long to print.
-		return &LimitError{Limit: "bytes of a name", Max: int64(limits.Name), Entry: name[:64] + "…"}
+		return &LimitError{Limit: "bytes of a name", Max: int64(limits.Name), Entry: hdr.Name}
 	}
 	if strings.ContainsRune(name, 0) {
 		return &UnsafeError{Entry: hdr.Name, Problem: "has a NUL in a name"}

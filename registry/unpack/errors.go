@@ -8,6 +8,16 @@ import (
 // errDestExists says that the destination was there before the job.
 var errDestExists = errors.New("destination exists already")
 
+// quote makes an entry's name fit to be shown: escaped, and cut where a layer
+// would fill the screen with it.
+func quote(name string) string {
+	const most = 200
+	if len(name) > most {
+		return fmt.Sprintf("%q…", name[:most])
+	}
+	return fmt.Sprintf("%q", name)
+}
+
 // UnsafeError is a layer entry that no honest tool writes. Nothing of it was
 // extracted.
 type UnsafeError struct {
@@ -18,7 +28,7 @@ type UnsafeError struct {
 }
 
 func (e *UnsafeError) Error() string {
-	return fmt.Sprintf("layer entry %q: %s", e.Entry, e.Problem)
+	return fmt.Sprintf("layer entry %s: %s", quote(e.Entry), e.Problem)
 }
 
 // LimitError is a bound of [Limits] that a layer passed.
@@ -35,7 +45,7 @@ func (e *LimitError) Error() string {
 	if e.Entry == "" {
 		return fmt.Sprintf("layer passes the limit of %d %s", e.Max, e.Limit)
 	}
-	return fmt.Sprintf("layer entry %q passes the limit of %d %s", e.Entry, e.Max, e.Limit)
+	return fmt.Sprintf("layer entry %s passes the limit of %d %s", quote(e.Entry), e.Max, e.Limit)
 }
 
 // MismatchError is content that is not what its digest says.
@@ -57,7 +67,7 @@ type OwnerError struct {
 }
 
 func (e *OwnerError) Error() string {
-	return fmt.Sprintf("layer entry %q: owner %d:%d is outside the ids 0 to %d", e.Entry, e.UID, e.GID, MaxID)
+	return fmt.Sprintf("layer entry %s: owner %d:%d is outside the ids 0 to %d", quote(e.Entry), e.UID, e.GID, MaxID)
 }
 
 // Hint says what a person can do about it.

@@ -70,10 +70,10 @@ func (x *extraction) entry(te *ocilayer.TarExtractor, hdr *tar.Header, r io.Read
 		return err
 	}
 	if err := x.makeParents(clean); err != nil {
-		return fmt.Errorf("making the folders of %q: %w", hdr.Name, err)
+		return fmt.Errorf("making the folders of %s: %w", quote(hdr.Name), err)
 	}
 	if err := te.UnpackEntry(x.root, clean, r); err != nil {
-		return fmt.Errorf("extracting %q: %w", hdr.Name, err)
+		return fmt.Errorf("extracting %s: %w", quote(hdr.Name), err)
 	}
 	return nil
 }
@@ -123,27 +123,31 @@ func (x *extraction) makeParents(hdr *tar.Header) error {
 	return x.makeFolder(dir)
 }
 
-// makeFolder makes dir, a path inside the root with no link in it.
+// makeFolder makes dir, a path inside the root with no link in it. A file in
+// the place of a folder gives way: the extractor would replace it too, but
+// then put the file's mode on the folder.
 func (x *extraction) makeFolder(dir string) error {
-	_, err := os.Lstat(dir)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) || dir == x.root {
-		// A file in the place of a folder (ENOTDIR) is the extractor's to
-		// replace.
-		if errors.Is(err, syscall.ENOTDIR) {
-			return nil
-		}
+	info, err := os.Lstat(dir)
+	switch {
+	case dir == x.root:
 		return err
-	}
-	if err := x.makeFolder(filepath.Dir(dir)); err != nil {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		if err := x.makeFolder(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	default:
 		return err
 	}
 	if err := x.count(dir); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		if errors.Is(err, syscall.ENOTDIR) {
-			return nil
-		}
 		return err
 	}
 	return os.Chmod(dir, 0o755)

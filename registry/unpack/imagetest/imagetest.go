@@ -74,7 +74,7 @@ func Plain(t testing.TB, entries ...Entry) Layer {
 	for _, e := range entries {
 		h := e.Header
 		h.Size = int64(len(e.Content))
-		if h.ModTime.IsZero() {
+		if h.ModTime.IsZero() && h.Typeflag != tar.TypeXGlobalHeader {
 			h.ModTime = Built
 		}
 		if err := w.WriteHeader(&h); err != nil {
