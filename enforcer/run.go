@@ -1,0 +1,184 @@
+package enforcer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/cgroup"
+	"github.com/least-privilege/lpm/enforcer/launch"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/rootfs"
+	"github.com/least-privilege/lpm/enforcer/supervise"
+	"github.com/least-privilege/lpm/enforcer/userns"
+)
+
+// Streams are a container's standard streams. They stay the caller's.
+type Streams struct {
+	In, Out, Err *os.File
+}
+
+// Observer is what a caller wants to know while a container runs. Every field
+// may be nil.
+type Observer struct {
+	// Policy answers the container's calls in place of an enforcer; record
+	// mode needs one.
+	Policy supervise.Policy
+	// Started is called with the first process's id once it may run.
+	Started func(pid int)
+	// Denied is called once for each distinct denial.
+	Denied func(supervise.Denial)
+}
+
+// Result is how a container ended.
+type Result struct {
+	// Code is the exit status as a shell would give it: the program's own,
+	// or 128 and the number of the signal that ended it.
+	Code int
+	// Denials lists what was refused, Others counts what was refused beyond
+	// the distinct denials that are kept.
+	Denials []supervise.Denial
+	Others  uint64
+	// Calls counts the calls that the supervisor answered, Lost those whose
+	// process was gone before they could be looked at.
+	Calls, Lost uint64
+	// Duration is from the program's start to its end.
+	Duration time.Duration
+}
+
+// Exit codes of container engines for what happens before the program runs.
+const (
+	ExitFailed        = 125 // lpm itself failed
+	ExitNotExecutable = 126
+	ExitNotFound      = 127
+)
+
+// ExitCode returns the code for an error of [Prepare] or [Prepared.Run].
+func ExitCode(err error) int {
+	var program *rootfs.ProgramError
+	var op *launch.OpError
+	switch {
+	case errors.As(err, &program) && errors.Is(err, fs.ErrNotExist):
+		return ExitNotFound
+	case errors.As(err, &program):
+		return ExitNotExecutable
+	case errors.As(err, &op) && op.Op.Call == "execveat" && errors.Is(err, unix.ENOENT):
+		return ExitNotFound
+	case errors.As(err, &op) && op.Op.Call == "execveat":
+		return ExitNotExecutable
+	}
+	return ExitFailed
+}
+
+// Run starts the container and returns when it has ended. Cancelling ctx
+// kills it. signals are passed on to the container's first process.
+func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o Observer) (r Result, err error) {
+	group, err := p.group()
+	if err != nil {
+		return r, err
+	}
+	spec := launch.Spec{
+		Plan: p.Plan, Filters: p.filters, Stdin: s.In, Stdout: s.Out, Stderr: s.Err,
+		MapIDs: func(pid int) error { return userns.Map(pid, p.Plan.Identity) },
+	}
+	if group != nil {
+		defer func() { err = errors.Join(err, group.Close()) }()
+		spec.Cgroup = group.Dir()
+	}
+	c, err := launch.Start(spec)
+	if err != nil {
+		return r, err
+	}
+	defer c.Close()
+	begun := time.Now()
+
+	policy, enforcer := o.Policy, (*supervise.Enforcer)(nil)
+	if policy == nil {
+		if p.Plan.Mode == plan.Record {
+			return r, errors.Join(errors.New("recording needs a recorder"), kill(c))
+		}
+		enforcer = supervise.NewEnforcer(p.Plan.Supervision, p.host.Architecture, o.Denied)
+		policy = enforcer
+	}
+	stats, served := supervised(c, policy)
+	if o.Started != nil {
+		o.Started(c.PID())
+	}
+	forward(ctx, c, signals)
+	status, err := c.Wait()
+	r.Duration = time.Since(begun)
+	// The supervisor ends with the last process that has the filter.
+	if serr := <-served; err == nil && serr != nil {
+		err = fmt.Errorf("supervising the container: %w", serr)
+	}
+	r.Calls, r.Lost = stats.Calls, stats.Lost
+	if enforcer != nil {
+		r.Denials, r.Others = enforcer.Denials()
+	}
+	r.Code = status.Code
+	if status.Signal != 0 {
+		r.Code = 128 + int(status.Signal)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return r, err
+}
+
+// supervised starts the supervisor. If it fails the container is killed, for
+// its calls would fail from then on in ways that no program expects.
+func supervised(c *launch.Container, policy supervise.Policy) (*supervise.Stats, <-chan error) {
+	stats, done := new(supervise.Stats), make(chan error, 1)
+	go func() {
+		var err error
+		*stats, err = supervise.Serve(context.Background(), c.Listener(), c.Running, policy)
+		if err != nil {
+			err = errors.Join(err, c.Signal(unix.SIGKILL))
+		}
+		done <- err
+	}()
+	return stats, done
+}
+
+func kill(c *launch.Container) error {
+	err := c.Signal(unix.SIGKILL)
+	<-c.Exited()
+	return err
+}
+
+// group makes the container's cgroup, where one can be made.
+func (p *Prepared) group() (*cgroup.Group, error) {
+	r := p.Plan.Resources
+	if p.host.Cgroup == "" || r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
+		return nil, nil
+	}
+	// What the plan could not enforce has been accepted or refused already.
+	for _, c := range []struct {
+		name  string
+		limit *int64
+	}{{"memory", &r.Memory}, {"pids", &r.PIDs}, {"cpu", &r.MilliCPU}} {
+		if !p.delegated(c.name) {
+			*c.limit = 0
+		}
+	}
+	if r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
+		return nil, nil
+	}
+	name := "lpm-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	return cgroup.New(p.host.Cgroup, name, r)
+}
+
+func (p *Prepared) delegated(controller string) bool {
+	for _, c := range p.host.Controllers {
+		if c == controller {
+			return true
+		}
+	}
+	return false
+}
