@@ -1,0 +1,245 @@
+package analyzer
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// ephemeral are the folders that hold what is not to be kept, by the
+// Filesystem Hierarchy Standard; all that is written below one is its matter.
+var ephemeral = [...]string{"/tmp", "/var/tmp", "/run", "/dev/shm"}
+
+// programFolders are those of the image's code, by the same standard. They
+// are never proposed writable: what is writable cannot hold programs, for
+// nothing in it can be executed.
+var programFolders = [...]string{"/bin", "/boot", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr"}
+
+// maxSiblings is how many folders within one other are proposed one by one.
+const maxSiblings = 8
+
+// written is a folder that is to be writable.
+type written struct {
+	path string
+	why  Explanation
+	// example is one of the files changed in it.
+	example string
+	files   int
+}
+
+// mounts proposes a volume for each path that the image declares to hold
+// data.
+func (p *proposer) mounts() {
+	for _, v := range slices.Compact(slices.Sorted(slices.Values(p.facts.Volumes))) {
+		v = path.Clean("/" + v)
+		if v == "/" || within("/proc", v) || within("/sys", v) || within("/dev", v) || !shows(v) {
+			p.warn("the image declares a volume at %s, which cannot be one", v)
+			continue
+		}
+		i := len(p.manifest.Mounts)
+		name := p.volumeName(v)
+		note := p.explain("mounts", i, Explanation{Basis: Declared, Text: "declared by the image to hold data"})
+		p.manifest.Mounts = append(p.manifest.Mounts, manifest.Mount{Path: v, Volume: name, Write: true, Note: note})
+	}
+}
+
+// volumeName makes a name out of a path: "/var/lib/redis" is "var-lib-redis".
+func (p *proposer) volumeName(v string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '_':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, v)
+	name = strings.Trim(name, "-._")
+	if len(name) > 60 {
+		name = strings.Trim(name[len(name)-60:], "-._")
+	}
+	if name == "" {
+		name = "data"
+	}
+	for base, n := name, 2; slices.ContainsFunc(p.manifest.Mounts, func(m manifest.Mount) bool { return m.Volume == name }); n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name
+}
+
+// filesystem proposes the folders that were written to.
+func (p *proposer) filesystem() {
+	files := gather(p.records,
+		func(r *evidence.Record) []evidence.File { return r.Files },
+		func(f evidence.File) string { return f.Path },
+		func(f evidence.File) evidence.Seen { return f.Seen },
+		func(into *evidence.File, other evidence.File) { into.Access = union(into.Access, other.Access) })
+	folders := map[string]written{}
+	for _, f := range files {
+		folder, ok := p.folder(f.fact, f.seen)
+		if !ok {
+			continue
+		}
+		w, known := folders[folder]
+		if !known {
+			w = written{path: folder, example: f.fact.Path, why: Explanation{Basis: Observed}}
+		}
+		w.files++
+		w.why = both(w.why, f.seen)
+		folders[folder] = w
+	}
+	for _, w := range collapse(folders) {
+		text := "changes " + w.example + by(w.why.Programs)
+		if w.files > 1 {
+			text = "changes files such as " + w.example + by(w.why.Programs)
+		}
+		w.why.Text = text
+		list := &p.manifest.Filesystem.Writable
+		note := p.explain("filesystem.writable", len(*list), w.why)
+		*list = append(*list, manifest.WritablePath{Path: w.path, Note: note})
+	}
+}
+
+// folder returns the folder that must be writable for a change to a file, and
+// whether one is to be proposed at all.
+func (p *proposer) folder(f evidence.File, seen Explanation) (string, bool) {
+	name := f.Path
+	for _, kernel := range []string{"/proc", "/sys"} {
+		if within(kernel, name) {
+			if kernel == "/sys" || within("/proc/sys", name) {
+				p.warn("%s was opened for writing%s; the kernel's settings stay read-only", name, by(seen.Programs))
+			}
+			return "", false
+		}
+	}
+	for _, m := range p.manifest.Mounts {
+		if within(m.Path, name) {
+			return "", false
+		}
+	}
+	for _, e := range ephemeral {
+		if within(e, name) {
+			return e, true
+		}
+	}
+	if within("/dev", name) {
+		return "", false // the nodes and links of a container's own /dev
+	}
+
+	folder := path.Dir(name)
+	for _, a := range f.Access {
+		// A folder that was made is there once it is granted.
+		if a == evidence.Below || a == evidence.MakeDir && folder == "/" {
+			folder = name
+		}
+	}
+	for !shows(folder) {
+		folder = path.Dir(folder)
+	}
+	if path.Base(folder) == "__pycache__" {
+		p.warn("Python would keep compiled modules in %s; it works without", folder)
+		return "", false
+	}
+	for _, code := range programFolders {
+		if within(code, folder) {
+			p.warn("%s was changed%s; folders of programs are not proposed writable", name, by(seen.Programs))
+			return "", false
+		}
+	}
+	if folder == "/" {
+		p.warn("%s was changed%s; the root folder itself is never writable", name, by(seen.Programs))
+		return "", false
+	}
+	return folder, true
+}
+
+// collapse leaves out folders inside of others, and puts the many folders of
+// one parent together; top-level folders are not put together.
+func collapse(folders map[string]written) []written {
+	for {
+		children := map[string][]string{}
+		for f := range folders {
+			if parent := path.Dir(f); parent != "/" && path.Dir(parent) != "/" {
+				children[parent] = append(children[parent], f)
+			}
+		}
+		joined := false
+		for _, parent := range slices.Sorted(keys(children)) {
+			if len(children[parent]) > maxSiblings {
+				slices.Sort(children[parent])
+				for _, c := range children[parent] {
+					absorb(folders, parent, c)
+				}
+				joined = true
+			}
+		}
+		if !joined {
+			break
+		}
+	}
+	for _, f := range slices.Sorted(keys(folders)) {
+		for up := path.Dir(f); up != "/"; up = path.Dir(up) {
+			if _, ok := folders[up]; ok {
+				absorb(folders, up, f)
+				break
+			}
+		}
+	}
+	var all []written
+	for _, f := range slices.Sorted(keys(folders)) {
+		all = append(all, folders[f])
+	}
+	return all
+}
+
+// absorb makes a folder part of one above it.
+func absorb(folders map[string]written, into, from string) {
+	w, known := folders[into]
+	if !known {
+		w = written{path: into, example: folders[from].example, why: Explanation{Basis: Observed}}
+	}
+	w.files += folders[from].files
+	w.why = both(w.why, folders[from].why)
+	folders[into] = w
+	delete(folders, from)
+}
+
+// within reports whether a clean path is base or below it.
+func within(base, p string) bool {
+	return p == base || strings.HasPrefix(p, strings.TrimSuffix(base, "/")+"/")
+}
+
+// ownDevices are those that every container has, of its own.
+var ownDevices = [...]string{
+	"/dev/console", "/dev/fd", "/dev/full", "/dev/mqueue", "/dev/null", "/dev/ptmx", "/dev/pts", "/dev/random",
+	"/dev/shm", "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
+}
+
+// devices proposes the device nodes beyond those.
+func (p *proposer) devices() {
+	devices := gather(p.records,
+		func(r *evidence.Record) []evidence.Device { return r.Devices },
+		func(d evidence.Device) string { return d.Path },
+		func(d evidence.Device) evidence.Seen { return d.Seen },
+		func(into *evidence.Device, other evidence.Device) { into.Write = into.Write || other.Write })
+	for _, d := range devices {
+		name := d.fact.Path
+		if slices.ContainsFunc(ownDevices[:], func(own string) bool { return within(own, name) }) {
+			continue
+		}
+		if !within("/dev", name) || !shows(name) {
+			p.warn("the device %s was used%s; only those below /dev can be granted", name, by(d.seen.Programs))
+			continue
+		}
+		d.seen.Text = "read" + by(d.seen.Programs)
+		if d.fact.Write {
+			d.seen.Text = "opened for writing" + by(d.seen.Programs)
+		}
+		note := p.explain("devices", len(p.manifest.Devices), d.seen)
+		p.manifest.Devices = append(p.manifest.Devices, manifest.Device{Path: name, Note: note})
+	}
+}

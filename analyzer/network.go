@@ -1,0 +1,189 @@
+package analyzer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// Ports that the kernel hands out (net.ipv4.ip_local_port_range's default):
+// a program that connects to many of them does not mean any of them.
+var dynamic = manifest.PortRange{From: 32768, To: 60999}
+
+// maxDynamic is how many of these are proposed one by one, maxPorts how many
+// destination ports get an entry each.
+const (
+	maxDynamic = 8
+	maxPorts   = 16
+)
+
+// network proposes no network where no address was used, otherwise the one of
+// the recording with the ports.
+func (p *proposer) network() {
+	net := &p.manifest.Network
+	net.Mode = manifest.NetworkNone
+	listens, connects := p.listens(), p.connects()
+	if len(listens)+len(connects) == 0 {
+		p.at["network"] = Explanation{Basis: Observed, Text: "no address was used"}
+		return
+	}
+	shared := slices.ContainsFunc(p.records, func(r *evidence.Record) bool { return r.Network == manifest.NetworkHost })
+	if !shared {
+		p.at["network"] = Explanation{Basis: Observed, Text: "only its own network was used"}
+		return
+	}
+	net.Mode = manifest.NetworkHost
+	why := Explanation{Basis: Observed}
+	for _, l := range listens {
+		why = both(why, l.seen)
+	}
+	for _, c := range connects {
+		why = both(why, c.seen)
+	}
+	why.Text = line("uses the network" + by(why.Programs) + "; recorded on the host's own")
+	net.Reason = why.Text
+	p.at["network"] = why
+	p.warn("the recording used the host's network, and so does the proposal; UDP and addresses cannot be held to a list there")
+
+	for _, l := range listens {
+		note := p.explain("network.listen", len(net.Listen), l.seen)
+		net.Listen = append(net.Listen, manifest.Listen{Port: l.fact.port, Protocol: l.fact.protocol, Note: note})
+	}
+	for _, protocol := range []manifest.Protocol{manifest.TCP, manifest.UDP} {
+		p.egress(protocol, connects)
+	}
+}
+
+// endpoint is a port of a protocol.
+type endpoint struct {
+	protocol manifest.Protocol
+	port     uint16
+	// where is an address it was used with.
+	where string
+}
+
+func (e endpoint) key() string { return fmt.Sprintf("%s %5d", e.protocol, e.port) }
+
+// listens returns the ports that were bound.
+func (p *proposer) listens() []merged[endpoint] {
+	var all []merged[endpoint]
+	for _, b := range gather(p.records,
+		func(r *evidence.Record) []evidence.Bind { return r.Binds },
+		func(b evidence.Bind) string { return fmt.Sprintf("%s %5d %s", b.Protocol, b.Port, b.Address) },
+		func(b evidence.Bind) evidence.Seen { return b.Seen },
+		func(into *evidence.Bind, other evidence.Bind) { into.Listening = into.Listening || other.Listening }) {
+		protocol, ok := p.transport(b.fact.Protocol, "bound", b.seen)
+		switch {
+		case !ok:
+			continue
+		case b.fact.Port == 0:
+			if b.fact.Listening {
+				p.warn("a port of the kernel's choice was listened on%s; only a fixed one can be granted", by(b.seen.Programs))
+			}
+			continue
+		}
+		b.seen.Text = "bound" + by(b.seen.Programs)
+		if b.fact.Listening || protocol == manifest.UDP {
+			b.seen.Text = "listens" + by(b.seen.Programs)
+		}
+		if b.fact.Port < 1024 {
+			p.warn("port %d is below 1024: an ordinary user can have it on the host's network only where the sysctl net.ipv4.ip_unprivileged_port_start allows", b.fact.Port)
+		}
+		all = addEndpoint(all, endpoint{protocol, b.fact.Port, b.fact.Address}, b.seen)
+	}
+	return all
+}
+
+// connects returns the ports that were connected or sent to. Port 0 is no
+// destination: libc connects to it to learn its own address.
+func (p *proposer) connects() []merged[endpoint] {
+	var all []merged[endpoint]
+	for _, c := range gather(p.records,
+		func(r *evidence.Record) []evidence.Connect { return r.Connects },
+		func(c evidence.Connect) string {
+			return fmt.Sprintf("%s %s %5d %s", c.Family, c.Protocol, c.Port, c.Address)
+		},
+		func(c evidence.Connect) evidence.Seen { return c.Seen }, nil) {
+		if c.fact.Family == "unix" || c.fact.Port == 0 {
+			continue
+		}
+		protocol, ok := p.transport(c.fact.Protocol, "sent to", c.seen)
+		if !ok {
+			continue
+		}
+		c.seen.Text = fmt.Sprintf("connects to %s%s", c.fact.Address, by(c.seen.Programs))
+		all = addEndpoint(all, endpoint{protocol, c.fact.Port, c.fact.Address}, c.seen)
+	}
+	return all
+}
+
+func (p *proposer) transport(name, what string, seen Explanation) (manifest.Protocol, bool) {
+	switch name {
+	case "tcp":
+		return manifest.TCP, true
+	case "udp":
+		return manifest.UDP, true
+	}
+	p.warn("a socket that is neither TCP nor UDP was %s%s; it cannot be granted", what, by(seen.Programs))
+	return "", false
+}
+
+// addEndpoint merges an endpoint into a sorted list, whatever its address.
+func addEndpoint(all []merged[endpoint], e endpoint, why Explanation) []merged[endpoint] {
+	at, known := slices.BinarySearchFunc(all, e, func(m merged[endpoint], e endpoint) int {
+		return cmp.Compare(m.fact.key(), e.key())
+	})
+	if !known {
+		return slices.Insert(all, at, merged[endpoint]{e, why})
+	}
+	all[at].seen = both(all[at].seen, why)
+	return all
+}
+
+// egress proposes the destination ports of a protocol: an entry each while
+// they are few, then one for all.
+func (p *proposer) egress(protocol manifest.Protocol, connects []merged[endpoint]) {
+	var ports []merged[endpoint]
+	var handedOut int
+	for _, c := range connects {
+		if c.fact.protocol == protocol {
+			ports = append(ports, c)
+			if dynamic.Contains(c.fact.port) {
+				handedOut++
+			}
+		}
+	}
+	net := &p.manifest.Network
+	add := func(ranges []manifest.PortRange, why Explanation) {
+		note := p.explain("network.egress", len(net.Egress), why)
+		net.Egress = append(net.Egress, manifest.Egress{Ports: ranges, Protocol: protocol, Note: note})
+	}
+	if len(ports) <= maxPorts && handedOut <= maxDynamic {
+		for _, c := range ports {
+			add([]manifest.PortRange{manifest.Port(c.fact.port)}, c.seen)
+		}
+		return
+	}
+	why := Explanation{Basis: Observed}
+	var ranges []manifest.PortRange
+	for _, c := range ports {
+		why = both(why, c.seen)
+		if handedOut > maxDynamic && dynamic.Contains(c.fact.port) {
+			continue
+		}
+		if n := len(ranges); n > 0 && ranges[n-1].To+1 == c.fact.port {
+			ranges[n-1].To++
+			continue
+		}
+		ranges = append(ranges, manifest.Port(c.fact.port))
+	}
+	if handedOut > maxDynamic {
+		ranges = append(ranges, dynamic)
+		p.warn("%d different high %s ports were connected to; the proposal has all of %s", handedOut, protocol, dynamic)
+	}
+	why.Text = fmt.Sprintf("connects to %d ports%s", len(ports), by(why.Programs))
+	add(ranges, why)
+}

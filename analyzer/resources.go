@@ -1,0 +1,51 @@
+package analyzer
+
+import (
+	"fmt"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// The bounds are twice the peaks, for a peak is what was watched and not the
+// worst there is; what is written to a writable path is memory too. Processor
+// time is left alone: too little of it makes a program slow, not safe.
+const (
+	memoryStep  = 16 << 20
+	leastMemory = 32 << 20
+	morePIDs    = 8
+	mostFiles   = 1 << 20
+)
+
+// resources proposes bounds from the peaks.
+func (p *proposer) resources() {
+	var memory, pids int64
+	var files uint64
+	for _, r := range p.records {
+		memory = max(memory, r.Peaks.Memory+r.Peaks.Written)
+		pids = max(pids, r.Peaks.PIDs)
+		for _, l := range r.Limits {
+			if l.Resource == "nofile" {
+				files = max(files, l.Value)
+			}
+		}
+	}
+	bounds := &p.manifest.Resources
+	if memory > 0 && memory < 1<<50 {
+		bounds.Memory = max(leastMemory, (2*memory+memoryStep-1)/memoryStep*memoryStep)
+		p.at["resources.memory"] = Explanation{
+			Basis: Inferred, Text: fmt.Sprintf("twice the peak of %s", manifest.Bytes(memory)),
+		}
+	}
+	if pids > 0 && pids < 1<<22 {
+		bounds.PIDs = 2*pids + morePIDs
+		p.at["resources.pids"] = Explanation{
+			Basis: Inferred, Text: fmt.Sprintf("twice the peak of %d processes and threads, and %d more", pids, morePIDs),
+		}
+	}
+	if files > 0 && files <= mostFiles {
+		bounds.OpenFiles = int64(files)
+		p.at["resources.openFiles"] = Explanation{
+			Basis: Observed, Text: "the limit that a program set for itself",
+		}
+	}
+}
