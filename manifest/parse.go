@@ -11,9 +11,6 @@ import (
 const (
 	// MaxSize bounds the document, in bytes.
 	MaxSize = 1 << 20
-	// MaxDepth bounds the nesting of what a person writes, in YAML or CUE;
-	// the types bound that of JSON.
-	MaxDepth = 16
 	// MaxEntries bounds the length of every list.
 	MaxEntries = 4096
 	// MaxValues bounds the values of one condition.

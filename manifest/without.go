@@ -16,6 +16,10 @@ var ErrRequired = errors.New("the permission is not optional")
 // whole image could be read.
 var ErrLastReadable = errors.New("the last readable path cannot be denied, for an empty list means the whole image")
 
+// ErrStillAllowed is returned for a permission that another, which is not
+// denied, includes: denying it would change nothing.
+var ErrStillAllowed = errors.New("another permission includes this one")
+
 // Without returns the manifest with the given optional permissions taken out.
 // Denying the network takes its destinations and ports along.
 func (m *Manifest) Without(ids ...string) (*Manifest, error) {
@@ -56,6 +60,11 @@ func (m *Manifest) Without(ids ...string) (*Manifest, error) {
 	}
 	if err := n.Validate(); err != nil {
 		return nil, fmt.Errorf("denying permissions: %w", err)
+	}
+	for _, g := range m.grants() {
+		if denied(g.ID) && g.in(&n) {
+			return nil, fmt.Errorf("%w: %q", ErrStillAllowed, g.ID)
+		}
 	}
 	return &n, nil
 }
