@@ -116,7 +116,7 @@ func (x *extraction) sanitise(hdr *tar.Header) (*tar.Header, error) {
 	case Single:
 		clean.Mode |= ownerBits(hdr.Typeflag)
 	case Range:
-		// Beyond the range lies the caller's own id in the job's namespace.
+		// What else the job's namespace maps is none of the image's business.
 		if hdr.Uid < 0 || hdr.Uid > MaxID || hdr.Gid < 0 || hdr.Gid > MaxID {
 			return nil, &OwnerError{Entry: hdr.Name, UID: hdr.Uid, GID: hdr.Gid}
 		}

@@ -40,8 +40,8 @@ const (
 	// and remove it later.
 	Single Kind = "single"
 	// Range keeps the owners that the layers name, ids 0 to 65535. The job
-	// must run as id 0 of a user namespace that maps all of these, and, at
-	// any other place, the uid and gid that own the store's folders.
+	// must run as id 0 of a user namespace that maps all of these and, among
+	// them or beside them, the uid and gid that own the store's folders.
 	Range Kind = "range"
 	// Remove deletes Dest with everything beneath it. A tree of kind Range
 	// can only be removed inside a namespace like the one that made it.

@@ -1,8 +1,8 @@
 // Package rangetest runs unpack jobs in a user namespace for tests.
 //
 // It stands in for the launcher that lpm itself uses: a test binary starts
-// itself again inside a namespace that maps ids 0 to 65535 to a subordinate
-// range, and the caller's own id behind them.
+// itself again inside a namespace that maps id 0 to the caller's own, and 1 to
+// 65535 to a subordinate range.
 package rangetest
 
 import (
@@ -42,11 +42,11 @@ func Main(m *testing.M) {
 	os.Exit(0)
 }
 
-// size is the number of ids in the range.
-const size = 65536
+// count is the number of ids in the range, all but 0.
+const count = 65535
 
-// rootFirst is where the range begins for root, who
-// needs no entry in /etc/subuid.
+// rootFirst is where the range begins for root, who needs no entry in
+// /etc/subuid.
 const rootFirst = 1_000_000
 
 // Runner returns what runs a job in a namespace. Where the machine cannot, the
@@ -98,9 +98,9 @@ func prepare() (func(context.Context) *exec.Cmd, error) {
 		}
 	}
 	return func(ctx context.Context) *exec.Cmd {
-		return exec.CommandContext(ctx, "unshare", "--user", "--setuid=0", "--setgid=0",
-			fmt.Sprintf("--map-user=%d", size), fmt.Sprintf("--map-users=%d,0,%d", uids, size),
-			fmt.Sprintf("--map-group=%d", size), fmt.Sprintf("--map-groups=%d,0,%d", gids, size),
+		return exec.CommandContext(ctx, "unshare", "--user",
+			"--map-user=0", fmt.Sprintf("--map-users=%d,1,%d", uids, count),
+			"--map-group=0", fmt.Sprintf("--map-groups=%d,1,%d", gids, count),
 			self)
 	}, nil
 }
@@ -109,8 +109,8 @@ func prepare() (func(context.Context) *exec.Cmd, error) {
 func asRoot(ctx context.Context, self string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, self)
 	maps := []syscall.SysProcIDMap{
-		{ContainerID: 0, HostID: rootFirst, Size: size},
-		{ContainerID: size, HostID: 0, Size: 1},
+		{ContainerID: 0, HostID: 0, Size: 1},
+		{ContainerID: 1, HostID: rootFirst, Size: count},
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,
@@ -120,17 +120,25 @@ func asRoot(ctx context.Context, self string) *exec.Cmd {
 	return cmd
 }
 
-// First is the id outside the namespace that 0 inside is mapped to.
-func First(t *testing.T) int {
+// Outside is the uid and gid outside the namespace of ids inside.
+func Outside(t *testing.T, uid, gid int) [2]int {
 	t.Helper()
 	if os.Geteuid() == 0 {
-		return rootFirst
+		return [2]int{outside(uid, 0, rootFirst), outside(gid, 0, rootFirst)}
 	}
-	first, err := subordinate("/etc/subuid")
-	if err != nil {
+	uids, err1 := subordinate("/etc/subuid")
+	gids, err2 := subordinate("/etc/subgid")
+	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	return first
+	return [2]int{outside(uid, os.Getuid(), uids), outside(gid, os.Getgid(), gids)}
+}
+
+func outside(id, own, first int) int {
+	if id == 0 {
+		return own
+	}
+	return first + id - 1
 }
 
 // subordinate reads the caller's first range that is large enough.
@@ -149,13 +157,13 @@ func subordinate(file string) (int, error) {
 			continue
 		}
 		first, err1 := strconv.Atoi(f[1])
-		count, err2 := strconv.Atoi(f[2])
+		have, err2 := strconv.Atoi(f[2])
 		if err := errors.Join(err1, err2); err != nil {
 			return 0, err
 		}
-		if count >= size {
+		if have >= count {
 			return first, nil
 		}
 	}
-	return 0, fmt.Errorf("%s has no range of %d ids for %s", file, size, me.Username)
+	return 0, fmt.Errorf("%s has no range of %d ids for %s", file, count, me.Username)
 }
