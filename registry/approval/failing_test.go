@@ -1,0 +1,17 @@
+package approval
+
+import (
+	"context"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/least-privilege/lpm/registry/artifact"
+)
+
+// failing is a target whose blobs cannot be read.
+type failing struct {
+	artifact.Target
+	err error
+}
+
+func (f failing) Blob(context.Context, v1.Descriptor) ([]byte, error) { return nil, f.err }
