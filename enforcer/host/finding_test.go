@@ -1,10 +1,13 @@
 package host
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -48,19 +51,47 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestUserNamespaceTrial makes them impossible for its own descendants, where
-// it can, and looks whether the trial sees it.
-func TestUserNamespaceTrial(t *testing.T) {
+// forbiddenVariable makes the test program forbid user namespaces below its
+// own and print the finding.
+const forbiddenVariable = "LPM_TEST_FORBIDDEN"
+
+// TestMain also plays that program.
+func TestMain(m *testing.M) {
+	if os.Getenv(forbiddenVariable) == "" {
+		os.Exit(m.Run())
+	}
+	here, err := here()
+	if err == nil {
+		err = os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
+	}
+	fmt.Printf("%v %+v", err, here.findUserNamespaces(context.Background()))
+}
+
+func TestUserNamespacePresent(t *testing.T) {
 	m, err := here()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.tryUserNamespace(); err != nil {
-		t.Fatalf("no user namespace can be made here, so lpm cannot work: %v", ExplainUserNamespace(err))
+	if f := m.findUserNamespaces(t.Context()); f.State != Present {
+		t.Errorf("lpm cannot work here: %+v", f)
 	}
-	m.uid++ // maps of others need a privilege in the parent's namespace
-	if err := m.tryUserNamespace(); err == nil && m.uid != 1 {
-		t.Error("an ordinary user could map another user's id")
+}
+
+func TestUserNamespaceMissing(t *testing.T) {
+	child := exec.Command("/proc/self/exe")
+	child.Env = append(os.Environ(), forbiddenVariable+"=1")
+	child.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := child.CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(out); !strings.HasPrefix(got, "<nil> ") || !strings.Contains(got, "State:missing") ||
+		!strings.Contains(got, "switched off") {
+		t.Errorf("got %s", got)
 	}
 }
 
@@ -113,7 +144,6 @@ func TestExplanationKeepsTheError(t *testing.T) {
 }
 
 func TestSubordinateFinding(t *testing.T) {
-	tools := map[string]string{"/usr/bin/newuidmap": setuidProgram, "/usr/bin/newgidmap": setuidProgram}
 	for _, test := range []struct {
 		name  string
 		files map[string]string
@@ -130,16 +160,11 @@ func TestSubordinateFinding(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := imitation(t, test.files)
 			if test.files != nil {
-				for name := range tools {
-					path := m.file(name)
-					if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o755),
-						os.Chmod(path, 0o755|os.ModeSetuid)); err != nil {
-						t.Fatal(err)
-					}
-				}
+				test.files["/usr/bin/newuidmap"] = setuidProgram
+				test.files["/usr/bin/newgidmap"] = setuidProgram
 			}
+			m := imitation(t, test.files)
 			if f := m.findSubordinate(t.Context()); f.State != Missing || !strings.Contains(f.Hint, test.hint) {
 				t.Errorf("got %+v, want hint %q", f, test.hint)
 			}

@@ -47,34 +47,30 @@ func TestRangesNeedEverything(t *testing.T) {
 	if uids, gids, err := imitation(t, whole).ranges(); err != nil || uids == nil || gids == nil {
 		t.Fatalf("with everything: %v, %v, %v", uids, gids, err)
 	}
-	for name := range whole {
-		for what, spoil := range map[string]func(path string) error{
-			"missing":           os.Remove,
-			"empty, no program": func(path string) error { return os.WriteFile(path, nil, 0o644) },
-			"a copy that lost its right": func(path string) error {
-				return os.Chmod(path, 0o755)
-			},
-		} {
-			if what == "a copy that lost its right" && whole[name] != setuidProgram {
-				continue
+	lostItsRight := func(path string) error { return os.Chmod(path, 0o755) }
+	emptied := func(path string) error { return os.WriteFile(path, nil, 0o644) }
+	for _, test := range []struct {
+		file, what string
+		spoil      func(path string) error
+	}{
+		{"/usr/bin/newuidmap", "missing", os.Remove},
+		{"/usr/bin/newgidmap", "missing", os.Remove},
+		{"/usr/bin/newuidmap", "copied without its right", lostItsRight},
+		{"/usr/bin/newgidmap", "copied without its right", lostItsRight},
+		{"/etc/subuid", "missing", os.Remove},
+		{"/etc/subgid", "missing", os.Remove},
+		{"/etc/subuid", "empty", emptied},
+		{"/etc/subgid", "empty", emptied},
+	} {
+		t.Run(test.file+" "+test.what, func(t *testing.T) {
+			m := imitation(t, whole)
+			if err := test.spoil(m.file(test.file)); err != nil {
+				t.Fatal(err)
 			}
-			t.Run(name+" "+what, func(t *testing.T) {
-				m := imitation(t, whole)
-				// Writing to a set-user-id program takes the bit, which
-				// is what is wanted here.
-				if err := spoil(m.file(name)); err != nil {
-					t.Fatal(err)
-				}
-				if what != "missing" && whole[name] == setuidProgram {
-					if err := os.Chmod(m.file(name), 0o755); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if uids, gids, err := m.ranges(); err != nil || uids != nil || gids != nil {
-					t.Errorf("got %v, %v, %v", uids, gids, err)
-				}
-			})
-		}
+			if uids, gids, err := m.ranges(); err != nil || uids != nil || gids != nil {
+				t.Errorf("got %v, %v, %v", uids, gids, err)
+			}
+		})
 	}
 }
 
