@@ -1,0 +1,201 @@
+package enforcer_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/userns"
+	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/store"
+	"github.com/least-privilege/lpm/registry/unpack"
+)
+
+const workUnpack = "unpack"
+
+func TestMain(m *testing.M) {
+	works := enforcer.Works()
+	works[workUnpack] = func(ctx context.Context, in json.RawMessage) (any, error) {
+		var job unpack.Job
+		if err := json.Unmarshal(in, &job); err != nil {
+			return nil, err
+		}
+		return nil, unpack.Run(ctx, job)
+	}
+	userns.Main(works)
+	os.Exit(m.Run())
+}
+
+// lab holds a store with the static test image, for one test.
+type lab struct {
+	t     *testing.T
+	store *store.Store
+	image store.Image
+	// extra changes the job before it is prepared.
+	options plan.Options
+	stdin   string
+}
+
+func newLab(t *testing.T, image string) *lab {
+	t.Helper()
+	folder := os.Getenv("LPM_TEST_IMAGES")
+	file := filepath.Join(folder, image+".tar")
+	if _, err := os.Stat(file); folder == "" || err != nil {
+		t.Fatalf("no test image %s in LPM_TEST_IMAGES=%q: run the tests by make test", image, folder)
+	}
+	dir := t.TempDir()
+	s, err := store.Open(filepath.Join(dir, "store"), store.Options{
+		RangeUnpack: func(ctx context.Context, job unpack.Job) error {
+			h, err := enforcer.Probe(ctx)
+			if err != nil {
+				return err
+			}
+			return enforcer.InRange(ctx, h, workUnpack, job, nil)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := s.Load(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Trees of a range of owners can only be removed by the store.
+	t.Cleanup(func() {
+		if err := s.Remove(context.Background(), images[0].Name); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Prune(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &lab{t: t, store: s, image: images[0]}
+}
+
+// outcome is what came of one run.
+type outcome struct {
+	enforcer.Result
+	out, err string
+}
+
+// run starts the image's program with the arguments under the manifest.
+func (l *lab) run(m *manifest.Manifest, args ...string) outcome {
+	l.t.Helper()
+	o, err := l.try(l.t.Context(), plan.Enforce, m, enforcer.Observer{}, args...)
+	if err != nil {
+		l.t.Fatalf("running %q: %v\n%s", args, err, o.err)
+	}
+	return o
+}
+
+func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest, args ...string) (*enforcer.Prepared, func(), error) {
+	l.t.Helper()
+	config, err := l.store.Config(l.image)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	options := l.options
+	options.Args = args
+	kind := store.Single
+	if m != nil && m.Identity.Mode == manifest.IdentityRange || m == nil && options.Identity == manifest.IdentityRange {
+		kind = store.Range
+	}
+	tree, err := l.store.Tree(ctx, l.image, kind)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	p, err := enforcer.Prepare(ctx, enforcer.Job{
+		Mode: mode, Digest: l.image.Digest.String(), Tree: tree.Path, Manifest: m, Options: options,
+		Config: plan.Config{
+			Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Env: config.Config.Env,
+			User: config.Config.User, WorkingDir: config.Config.WorkingDir,
+		},
+		Folders: enforcer.Folders{
+			Store: l.store.Dir(), Prepared: l.store.PreparedDir,
+			Volume: func(name string) (string, error) { return l.store.VolumeDir("test", name) },
+		},
+	})
+	return p, func() { tree.Close() }, err
+}
+
+func (l *lab) try(ctx context.Context, mode plan.Mode, m *manifest.Manifest, obs enforcer.Observer, args ...string) (o outcome, err error) {
+	l.t.Helper()
+	p, done, err := l.prepare(ctx, mode, m, args...)
+	defer done()
+	if err != nil {
+		return o, err
+	}
+	in, out, errs := l.file("in"), l.file("out"), l.file("err")
+	if _, err := io.WriteString(in, l.stdin); err != nil {
+		l.t.Fatal(err)
+	}
+	in.Seek(0, io.SeekStart)
+	// No test container runs longer; one that hangs is a failure.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	o.Result, err = p.Run(ctx, enforcer.Streams{In: in, Out: out, Err: errs}, nil, obs)
+	o.out, o.err = content(l.t, out), content(l.t, errs)
+	if errors.Is(err, context.DeadlineExceeded) {
+		l.t.Fatalf("%q did not end:\n%s%s", args, o.out, o.err)
+	}
+	return o, err
+}
+
+func (l *lab) file(name string) *os.File {
+	f, err := os.CreateTemp(l.t.TempDir(), name)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func content(t *testing.T, f *os.File) string {
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// static grants what the static test image's program needs to print a line,
+// and what the change adds.
+func static(change func(m *manifest.Manifest)) *manifest.Manifest {
+	m := &manifest.Manifest{
+		Version:  manifest.Version,
+		Syscalls: manifest.Syscalls{Architecture: runtime.GOARCH, Kernel: "6.18"},
+		Identity: manifest.Identity{Mode: manifest.IdentitySingle},
+		Execute:  []manifest.Program{{Path: "/static"}},
+		Network:  manifest.Network{Mode: manifest.NetworkNone},
+	}
+	grant(m,
+		"arch_prctl", "brk", "clone", "close", "epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2",
+		"execve", "fcntl", "fstat", "futex", "getdents64", "getpid", "getppid", "getrandom", "gettid",
+		"getuid", "getgid", "geteuid", "getegid", "lseek", "madvise", "mincore", "mmap", "mprotect",
+		"munmap", "nanosleep", "newfstatat", "openat", "pipe2", "prctl", "pread64", "prlimit64", "read",
+		"readlinkat", "rt_sigaction", "rt_sigprocmask", "sched_getaffinity", "sched_yield", "set_robust_list",
+		"set_tid_address", "sigaltstack", "tgkill", "uname", "wait4", "waitid", "write", "clock_gettime", "clock_nanosleep",
+		"pidfd_open", "pidfd_send_signal", "unlinkat", "dup3", "kill", "rseq", "timer_create", "timer_settime", "timer_delete",
+		"getgroups", "statfs", "fchmodat", "ioctl")
+	if change != nil {
+		change(m)
+	}
+	return m
+}
+
+// grant adds calls, as far as the architecture has them.
+func grant(m *manifest.Manifest, names ...string) {
+	for _, n := range names {
+		if _, ok := manifest.LookupSyscall(m.Syscalls.Architecture, n); ok {
+			m.Syscalls.Allow = append(m.Syscalls.Allow, manifest.Syscall{Name: n})
+		}
+	}
+}
