@@ -71,7 +71,7 @@ type folders struct {
 // New makes the group name below parent, a folder delegated to the caller,
 // with the limits of r that are a cgroup's: Memory, PIDs and MilliCPU. If
 // parent has to hand controllers down first and the calling process is in it,
-// that process moves to the group "lpm-launchers" below parent, for a cgroup
+// that process moves to the group [Launchers] below parent, for a cgroup
 // with processes can hand nothing down; it stays there.
 //
 // Errors are of type [*Error], with [ErrController], [ErrOccupied],
@@ -107,7 +107,7 @@ func (f folders) group(parent, name string, r manifest.Resources) (*Group, error
 // checkName refuses names that are no single folder, or that could go
 // astray or stand for a control file: those all have a dot.
 func checkName(name string) error {
-	if name == "" || name == launchers || strings.ContainsAny(name, "./\x00\n") || len(name) > unix.NAME_MAX {
+	if name == "" || name == Launchers || strings.ContainsAny(name, "./\x00\n") || len(name) > unix.NAME_MAX {
 		return fmt.Errorf("%q is no name for a cgroup", name)
 	}
 	return nil

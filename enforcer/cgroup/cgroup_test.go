@@ -93,7 +93,7 @@ func TestWhatIsHandedDownStays(t *testing.T) {
 	if got := content(t, parent, "cgroup.subtree_control"); got != "memory pids" {
 		t.Errorf("subtree_control was written: %q", got)
 	}
-	if _, err := os.Stat(filepath.Join(parent, launchers)); err == nil {
+	if _, err := os.Stat(filepath.Join(parent, Launchers)); err == nil {
 		t.Error("the process stepped aside without need")
 	}
 }
@@ -111,7 +111,7 @@ func TestRefusedGroups(t *testing.T) {
 		{name: "a name that leads up", group: ".."},
 		{name: "a name in another folder", group: "a/b"},
 		{name: "a name of a control file", group: "memory.max"},
-		{name: "the launchers' own name", group: launchers},
+		{name: "the launchers' own name", group: Launchers},
 		{
 			name: "a name that is taken", group: "taken", want: fs.ErrExist, wantHint: true,
 			spoil: func(t *testing.T, parent string, f *folders) {

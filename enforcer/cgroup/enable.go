@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// launchers is the group that processes of lpm step aside into. All share
-// one, which is never removed: whoever would remove it is in it.
-const launchers = "lpm-launchers"
+// Launchers is the group, below a delegated folder, that processes of lpm step
+// aside into. All share one, which is never removed: whoever would remove it
+// is in it. Groups of containers belong beside it, not below.
+const Launchers = "lpm-launchers"
 
 // enable lets groups below parent have the controllers.
 func (f folders) enable(parent string, names []string) error {
@@ -79,7 +80,7 @@ func (f folders) stepAside(parent string) error {
 	if !slices.Contains(strings.Fields(string(procs)), fmt.Sprint(os.Getpid())) {
 		return nil
 	}
-	leaf := filepath.Join(parent, launchers)
+	leaf := filepath.Join(parent, Launchers)
 	if err := f.make(leaf, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return &Error{Doing: "stepping aside", Err: err, hint: delegateHint}
 	}

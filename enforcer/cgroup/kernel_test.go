@@ -151,12 +151,17 @@ func TestCloseEndsWhatRuns(t *testing.T) {
 }
 
 func TestTheLauncherStepsAside(t *testing.T) {
-	group(t, manifest.Resources{PIDs: 100})
-	own := content(t, "/proc/self/cgroup")
-	if !strings.HasSuffix(own, "/"+launchers) {
-		t.Errorf("this process is in %q", own)
-	}
-	if got := content(t, delegated(t), "cgroup.procs"); got != "" {
-		t.Errorf("processes %q are left in the parent", got)
+	// The second launch finds it aside already.
+	for range 2 {
+		g := group(t, manifest.Resources{PIDs: 100})
+		if own := content(t, "/proc/self/cgroup"); !strings.HasSuffix(own, "/"+Launchers) {
+			t.Errorf("this process is in %q", own)
+		}
+		if got := content(t, delegated(t), "cgroup.procs"); got != "" {
+			t.Errorf("processes %q are left in the parent", got)
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

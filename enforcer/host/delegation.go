@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/cgroup"
 )
 
 // usable are the controllers that lpm has limits for.
@@ -21,6 +23,7 @@ var usable = []string{"cpu", "io", "memory", "pids"}
 // has either processes or children with controllers, and who is alone can
 // step aside. Otherwise it is the cgroup above, if that is the caller's too:
 // a group beside the own one is under the same limits but those of the own.
+// So it is for a caller that has stepped aside already.
 func (m machine) delegated() (dir string, controllers []string, err error) {
 	membership, err := m.read("/proc/self/cgroup")
 	if err != nil {
@@ -39,7 +42,7 @@ func (m machine) delegated() (dir string, controllers []string, err error) {
 		return "", nil, err
 	}
 	var candidates []string
-	if alone {
+	if alone && path.Base(own) != cgroup.Launchers {
 		candidates = append(candidates, own)
 	}
 	if own != mount {

@@ -89,6 +89,17 @@ func TestDelegated(t *testing.T) {
 			dir: "/cg/slice", controllers: "pids",
 		},
 		{
+			name: "stepped aside at an earlier launch",
+			change: map[string]string{
+				"/proc/self/cgroup":                              "0::/slice/lpm-launchers\n",
+				"/cg/slice/lpm-launchers/cgroup.procs":           "77\n",
+				"/cg/slice/lpm-launchers/cgroup.type":            "domain\n",
+				"/cg/slice/lpm-launchers/cgroup.controllers":     "pids\n",
+				"/cg/slice/lpm-launchers/cgroup.subtree_control": "",
+			},
+			dir: "/cg/slice", controllers: "cpu memory pids",
+		},
+		{
 			name:    "not alone, and the one above is another's",
 			change:  map[string]string{"/cg/slice/scope/cgroup.procs": "5\n77\n"},
 			missing: "/cg/slice/cgroup.procs",

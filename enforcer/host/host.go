@@ -18,8 +18,6 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
@@ -89,6 +87,8 @@ func (m machine) probe(ctx context.Context) (h plan.Host, err error) {
 		func() error { h.WaitKillable, err = waitKillable(); return err },
 		func() error { h.SubUIDs, h.SubGIDs, err = m.ranges(); return err },
 		func() error { h.Cgroup, h.Controllers, err = m.delegated(); return err },
+		func() error { h.OpenFiles, err = openFiles(); return err },
+		func() error { h.ResolvConf, err = m.exists("/etc/resolv.conf"); return err },
 		func() error { h.ProcPaths, err = m.procPaths(); return err },
 	} {
 		if err := ctx.Err(); err != nil {
@@ -101,19 +101,27 @@ func (m machine) probe(ctx context.Context) (h plan.Host, err error) {
 	return h, nil
 }
 
+// exists tells whether a path of the machine leads to a file.
+func (m machine) exists(path string) (bool, error) {
+	_, err := os.Stat(m.file(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // procPaths returns those of the paths to mask or make read-only that exist.
 // They are looked for in the host's /proc: what is in the top folder depends
 // on the kernel, not on the namespace.
 func (m machine) procPaths() ([]string, error) {
 	var found []string
 	for _, path := range append(plan.MaskedPaths(), plan.ReadOnlyPaths()...) {
-		var stat unix.Stat_t
-		switch err := unix.Lstat(m.file(path), &stat); err {
-		case nil:
+		there, err := m.exists(path)
+		if err != nil {
+			return nil, err
+		}
+		if there {
 			found = append(found, path)
-		case unix.ENOENT:
-		default:
-			return nil, fmt.Errorf("looking for %s: %w", path, err)
 		}
 	}
 	return found, nil

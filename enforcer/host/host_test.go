@@ -55,6 +55,9 @@ func TestProbe(t *testing.T) {
 	if h.WaitKillable != atLeast(h.Kernel, 5, 19) {
 		t.Errorf("WaitKillable is %t on %s", h.WaitKillable, h.Kernel)
 	}
+	if h.OpenFiles < 3 {
+		t.Errorf("the limit of open files is %d", h.OpenFiles)
+	}
 	if !slices.Contains(h.ProcPaths, "/proc/sys") {
 		t.Errorf("ProcPaths is %q, without /proc/sys", h.ProcPaths)
 	}
@@ -78,6 +81,7 @@ func TestProbeOfFiles(t *testing.T) {
 		"/etc/passwd":                       "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\n",
 		"/etc/subuid":                       "ann:100000:65536\n",
 		"/etc/subgid":                       "ann:200000:65536\n",
+		"/etc/resolv.conf":                  "",
 		"/proc/kcore":                       "",
 		"/proc/sys/kernel/hostname":         "",
 		"/proc/self/cgroup":                 "0::/a\n",
@@ -96,6 +100,7 @@ func TestProbeOfFiles(t *testing.T) {
 		"SubUIDs":     slices.Equal(h.SubUIDs, []plan.IDMap{{Host: 100000, Size: 65536}}),
 		"SubGIDs":     slices.Equal(h.SubGIDs, []plan.IDMap{{Host: 200000, Size: 65536}}),
 		"ProcPaths":   slices.Equal(h.ProcPaths, []string{"/proc/kcore", "/proc/sys"}),
+		"ResolvConf":  h.ResolvConf,
 		"Cgroup":      h.Cgroup == "/cg/a",
 		"Controllers": slices.Equal(h.Controllers, []string{"memory", "pids"}),
 	} {
@@ -110,7 +115,7 @@ func TestProbeOfAnEmptyMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.SubUIDs != nil || h.SubGIDs != nil || h.Cgroup != "" || h.Controllers != nil || h.ProcPaths != nil {
+	if h.SubUIDs != nil || h.SubGIDs != nil || h.Cgroup != "" || h.Controllers != nil || h.ResolvConf || h.ProcPaths != nil {
 		t.Errorf("found something in nothing: %+v", h)
 	}
 }

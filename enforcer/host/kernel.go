@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,16 @@ func kernelRelease() (string, error) {
 		return "", fmt.Errorf("asking for the kernel's release: %w", err)
 	}
 	return unix.ByteSliceToString(name.Release[:]), nil
+}
+
+// openFiles returns the hard limit of open files; no limit is the largest
+// number.
+func openFiles() (int64, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("asking for the limit of open files: %w", err)
+	}
+	return int64(min(limit.Max, math.MaxInt64)), nil
 }
 
 // landlockABI returns the version of Landlock, 0 where it is not built in
