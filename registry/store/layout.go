@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ const annotationContainerd = "io.containerd.image.name"
 
 // readLayout lists the images of an OCI layout.
 func readLayout(files files, l location) ([]found, error) {
+	if err := checkLayout(files); err != nil {
+		return nil, err
+	}
 	raw, err := readSmall(files, "index.json")
 	if err != nil {
 		return nil, err
@@ -59,6 +63,24 @@ func readLayout(files files, l location) ([]found, error) {
 		images = append(images, found{name: name, desc: d, source: layoutSource{files}})
 	}
 	return images, nil
+}
+
+// checkLayout refuses versions of the layout that do not exist yet.
+func checkLayout(files files) error {
+	raw, err := readSmall(files, "oci-layout")
+	if err != nil {
+		return err
+	}
+	var v struct {
+		Version string `json:"imageLayoutVersion"`
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return fmt.Errorf("reading oci-layout: %w", err)
+	}
+	if v.Version != "1.0.0" {
+		return fmt.Errorf("its oci-layout has the unknown version %q", v.Version)
+	}
+	return nil
 }
 
 // oneOf picks from several images of one name. Some tools list an image's

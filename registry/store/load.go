@@ -114,10 +114,11 @@ type found struct {
 // docker has written since version 25 is both; the layout is preferred since
 // it has the image's own manifest, and with it its true digest.
 func readSource(files files, l location) ([]found, error) {
-	hasLayout, hasArchive := files.has("index.json"), files.has("manifest.json")
+	hasLayout := files.has("index.json") && files.has("oci-layout")
+	hasArchive := files.has("manifest.json")
 	switch {
 	case l.format == "oci" && !hasLayout:
-		return nil, fmt.Errorf("no OCI layout: index.json is missing")
+		return nil, fmt.Errorf("no OCI layout: index.json or oci-layout is missing")
 	case l.format == "docker-archive" && !hasArchive:
 		return nil, fmt.Errorf("no docker archive: manifest.json is missing")
 	case hasLayout:
@@ -125,7 +126,7 @@ func readSource(files files, l location) ([]found, error) {
 	case hasArchive:
 		return readDocker(files, l)
 	default:
-		return nil, fmt.Errorf("neither an OCI layout (index.json) nor a docker archive (manifest.json)")
+		return nil, fmt.Errorf("neither an OCI layout (index.json, oci-layout) nor a docker archive (manifest.json)")
 	}
 }
 
