@@ -82,7 +82,8 @@ func Verify(bundle []byte, trust Trust) (*Approval, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := base64.StdEncoding.DecodeString(e.hint)
+	// Strict, for otherwise the last character could be one of four.
+	id, err := base64.StdEncoding.Strict().DecodeString(e.hint)
 	if err != nil || len(id) != 32 {
 		return nil, fmt.Errorf("%w: its key has no id", ErrMalformed)
 	}

@@ -180,6 +180,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"no signature", inBundle(`"signatures":[`, `"signatures":[],"x":[`), ErrMalformed},
 		{"a key id beside the signature", inBundle(`[{"sig"`, `[{"keyid":"x","sig"`), ErrMalformed},
 		{"the hint of another trusted key", inBundle(key.Public().hint(), other.Public().hint()), ErrSignature},
+		{"a hint in another spelling", inBundle(key.Public().hint(), looseBase64(key.Public().hint())), ErrMalformed},
 		{"a hint that is none", inBundle(key.Public().hint(), "me"), ErrMalformed},
 		{"too large", strings.Repeat("x", MaxBundle+1), ErrMalformed},
 		{"another predicate type", inPayload("approval/v1", "approval/v2"), ErrOtherStatement},
@@ -209,6 +210,14 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// looseBase64 spells the same 32 bytes in another way, with one of the bits
+// set that the last character has over.
+func looseBase64(text string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	last := len(text) - 2
+	return text[:last] + string(alphabet[strings.IndexByte(alphabet, text[last])+1]) + text[last+1:]
 }
 
 func TestSignRefuses(t *testing.T) {
