@@ -168,11 +168,9 @@ func (w *cueWriter) list(indent, label, place string, n int, entry func(i int) s
 	w.printf("%s]\n", indent)
 }
 
-func (w *cueWriter) section() { w.printf("\n") }
-
 func (w *cueWriter) capabilities() {
 	all := w.proposal.Manifest.Capabilities
-	w.section()
+	w.printf("\n")
 	if len(all) == 0 {
 		w.printf("capabilities: []\n")
 	}
@@ -183,13 +181,13 @@ func (w *cueWriter) capabilities() {
 
 func (w *cueWriter) identity() {
 	id := w.proposal.Manifest.Identity
-	w.section()
+	w.printf("\n")
 	w.printf("identity: {mode: %s%s}%s\n", quote(string(id.Mode)), note(id.Note), w.evidenceAt("identity"))
 }
 
 func (w *cueWriter) execute() {
 	all := w.proposal.Manifest.Execute
-	w.section()
+	w.printf("\n")
 	w.list("", "execute", "execute", len(all), func(i int) string {
 		return "path: " + quote(all[i].Path) + note(all[i].Note)
 	})
@@ -197,7 +195,7 @@ func (w *cueWriter) execute() {
 
 func (w *cueWriter) filesystem() {
 	all := w.proposal.Manifest.Filesystem.Writable
-	w.section()
+	w.printf("\n")
 	if len(all) == 0 {
 		w.printf("filesystem: {}\n")
 		return
@@ -212,7 +210,7 @@ func (w *cueWriter) filesystem() {
 func (w *cueWriter) mounts() {
 	all := w.proposal.Manifest.Mounts
 	if len(all) > 0 {
-		w.section()
+		w.printf("\n")
 	}
 	w.list("", "mounts", "mounts", len(all), func(i int) string {
 		return fmt.Sprintf("path: %s, volume: %s, write: %t%s", quote(all[i].Path), quote(all[i].Volume), all[i].Write, note(all[i].Note))
@@ -222,7 +220,7 @@ func (w *cueWriter) mounts() {
 func (w *cueWriter) devices() {
 	all := w.proposal.Manifest.Devices
 	if len(all) > 0 {
-		w.section()
+		w.printf("\n")
 	}
 	w.list("", "devices", "devices", len(all), func(i int) string {
 		return "path: " + quote(all[i].Path) + note(all[i].Note)
@@ -231,7 +229,7 @@ func (w *cueWriter) devices() {
 
 func (w *cueWriter) network() {
 	n := w.proposal.Manifest.Network
-	w.section()
+	w.printf("\n")
 	w.printf("network: {\n\tmode: %s%s\n", quote(string(n.Mode)), w.evidenceAt("network"))
 	if n.Reason != "" {
 		w.printf("\treason: %s\n", quote(n.Reason))
@@ -251,7 +249,7 @@ func (w *cueWriter) network() {
 
 func (w *cueWriter) resources() {
 	r := w.proposal.Manifest.Resources
-	w.section()
+	w.printf("\n")
 	w.printf("resources: {\n")
 	for _, bound := range []struct {
 		name  string
