@@ -6,8 +6,6 @@ GO ?= go
 # A clone that belongs to someone else must still build.
 export GOFLAGS += -buildvcs=false
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-
 .DEFAULT_GOAL := build
 .PHONY: help build install demo test bench lint images clean
 
