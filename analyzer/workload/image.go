@@ -1,0 +1,110 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
+)
+
+// launchConfig is the part of an image's configuration that a launch uses.
+func launchConfig(c v1.Config) plan.Config {
+	return plan.Config{
+		Entrypoint: c.Entrypoint, Cmd: c.Cmd, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir,
+		Volumes: volumes(c), Ports: slices.Sorted(maps.Keys(c.ExposedPorts)),
+	}
+}
+
+// volumes are the paths that the image says hold data, clean and sorted. One
+// that is not absolute, or is the root, names no volume.
+func volumes(c v1.Config) []string {
+	var all []string
+	for v := range c.Volumes {
+		if v = path.Clean(v); path.IsAbs(v) && v != "/" {
+			all = append(all, v)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// port is one that the image says it listens on.
+type port struct {
+	number   int
+	protocol string // "tcp" or "udp"
+}
+
+func (p port) String() string { return fmt.Sprintf("%d/%s", p.number, p.protocol) }
+
+// exposed reads ExposedPorts, "6379/tcp" or "6379" each, and sorts them by
+// number: their order in the image's configuration is none.
+func exposed(list []string) ([]port, error) {
+	var all []port
+	for _, text := range list {
+		number, protocol, found := strings.Cut(text, "/")
+		if !found {
+			protocol = "tcp"
+		}
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || n == 0 || protocol != "tcp" && protocol != "udp" {
+			return nil, fmt.Errorf("the image exposes %q, which is no port", text)
+		}
+		all = append(all, port{int(n), protocol})
+	}
+	slices.SortFunc(all, func(a, b port) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.protocol, b.protocol))
+	})
+	return slices.Compact(all), nil
+}
+
+// firstTCP returns the first TCP port, or 0.
+func firstTCP(ports []port) int {
+	for _, p := range ports {
+		if p.protocol == "tcp" {
+			return p.number
+		}
+	}
+	return 0
+}
+
+// stopSignal is what the image says its program ends by: a name with or
+// without SIG, a real-time one as RTMIN+3, or a number; empty is SIGTERM.
+func stopSignal(text string) (syscall.Signal, error) {
+	if text == "" {
+		return unix.SIGTERM, nil
+	}
+	name := strings.TrimPrefix(strings.ToUpper(text), "SIG")
+	// glibc and musl keep the first two of the kernel's real-time signals.
+	const rtmin, rtmax = 34, 64
+	for base, start := range map[string]int{"RTMIN": rtmin, "RTMAX": rtmax} {
+		rest, ok := strings.CutPrefix(name, base)
+		if !ok {
+			continue
+		}
+		offset, err := strconv.Atoi(cmp.Or(rest, "+0"))
+		if err == nil && start+offset >= rtmin && start+offset <= rtmax {
+			return syscall.Signal(start + offset), nil
+		}
+	}
+	if n, err := strconv.Atoi(name); err == nil && n > 0 && n <= rtmax {
+		return syscall.Signal(n), nil
+	}
+	if s := unix.SignalNum("SIG" + name); s != 0 {
+		return s, nil
+	}
+	return 0, fmt.Errorf("the image names %q as its stop signal, which is none", text)
+}
+
+// signalName is the signal's name, or its number where it has none.
+func signalName(s syscall.Signal) string {
+	return cmp.Or(unix.SignalName(s), "signal "+strconv.Itoa(int(s)))
+}

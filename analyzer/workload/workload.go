@@ -1,0 +1,128 @@
+// Package workload runs an image while it is watched.
+//
+// [Run] starts a container in record mode, lets it work until its command, an
+// exercise from the host's side, a time or the caller ends it, and returns the
+// record. What the image's own files say beside it comes from [Facts]. Neither
+// proposes anything; package analyzer does.
+//
+// Until private networks exist a watched container has the host's network, so
+// the ports of the image are those of the host.
+package workload
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/least-privilege/lpm/analyzer"
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/store"
+)
+
+// Job is an image to run and what to do with it.
+type Job struct {
+	Image store.Image
+	// Options are the caller's choices for the launch. Identity and Baseline
+	// in them are set by [Run].
+	Options plan.Options
+	// Identity is whether the container has one id or a range. Empty takes a
+	// range where the account has subordinate ids, else one.
+	Identity manifest.IdentityMode
+	// Streams are the container's; the exercise writes to Err. They stay the
+	// caller's.
+	Streams enforcer.Streams
+
+	// For ends the run after that time; 0 is no limit.
+	For time.Duration
+	// Exercise is a command for sh that is run on the host's side once the
+	// image's first TCP port accepts connections. Its end ends the run.
+	Exercise string
+	// Ready is how long that port may take; 0 is a minute.
+	Ready time.Duration
+	// Grace is how long the container may take to end once it was told to,
+	// before it is killed; 0 is ten seconds.
+	Grace time.Duration
+
+	// Interrupt ends the run early: the first value as For does, the second
+	// kills the container. Before the container runs, the first cancels.
+	Interrupt <-chan os.Signal
+	// Progress, where not nil, is told in a line what happens next.
+	Progress func(line string)
+	// Version is lpm's own, for the record.
+	Version string
+}
+
+// Outcome is what a run led to.
+type Outcome struct {
+	// Record is what was seen.
+	Record *evidence.Record
+	// Facts is what the image's files say.
+	Facts analyzer.ImageFacts
+	// Failure says that the run is no example of the program at work: an
+	// [*ExerciseError], a [*CommandError] or a [*NotReadyError]. It is nil
+	// where the workload passed, or was ended early by time or interrupt.
+	Failure error
+	// Warnings say, a line each, what a person should know of this run
+	// before relying on what is proposed from it.
+	Warnings []string
+}
+
+const (
+	defaultReady = time.Minute
+	defaultGrace = 10 * time.Second
+	// sampleEvery is how often the use of memory and processor is read. One
+	// reading takes the kernel about a millisecond for a program of 50 MiB.
+	sampleEvery = 100 * time.Millisecond
+)
+
+// Run runs a job with the images and folders of a store. The error is lpm's
+// own, or ctx's; whether the workload passed is in the outcome.
+func Run(ctx context.Context, s *store.Store, j Job) (*Outcome, error) {
+	if j.Ready == 0 {
+		j.Ready = defaultReady
+	}
+	if j.Grace == 0 {
+		j.Grace = defaultGrace
+	}
+	if j.Progress == nil {
+		j.Progress = func(string) {}
+	}
+	var r *run
+	err := interruptible(ctx, j.Interrupt, func(ctx context.Context) (err error) {
+		r, err = prepare(ctx, s, j)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer r.tree.Close()
+	if err := r.conduct(ctx); err != nil {
+		return nil, err
+	}
+	return r.outcome()
+}
+
+// interruptible cancels the work at the first interrupt.
+func interruptible(ctx context.Context, interrupt <-chan os.Signal, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-interrupt:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := work(ctx)
+	if err == nil {
+		// An interrupt may have come too late for the work to notice.
+		err = ctx.Err()
+	}
+	cancel()
+	<-done
+	return err
+}
