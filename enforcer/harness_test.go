@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,7 +50,10 @@ func newLab(t *testing.T, image string) *lab {
 	folder := os.Getenv("LPM_TEST_IMAGES")
 	file := filepath.Join(folder, image+".tar")
 	if _, err := os.Stat(file); folder == "" || err != nil {
-		t.Fatalf("no test image %s in LPM_TEST_IMAGES=%q: run the tests by make test", image, folder)
+		if os.Getenv("LPM_MUST_SANDBOX") != "" {
+			t.Fatalf("no test image %s in LPM_TEST_IMAGES=%q", image, folder)
+		}
+		t.Skipf("no test image %s in LPM_TEST_IMAGES=%q: make test builds them", image, folder)
 	}
 	dir := t.TempDir()
 	s, err := store.Open(filepath.Join(dir, "store"), store.Options{
@@ -194,8 +198,11 @@ func static(change func(m *manifest.Manifest)) *manifest.Manifest {
 // grant adds calls, as far as the architecture has them.
 func grant(m *manifest.Manifest, names ...string) {
 	for _, n := range names {
-		if _, ok := manifest.LookupSyscall(m.Syscalls.Architecture, n); ok {
+		named := func(s manifest.Syscall) bool { return s.Name == n && len(s.When) == 0 }
+		if _, ok := manifest.LookupSyscall(m.Syscalls.Architecture, n); ok && !slices.ContainsFunc(m.Syscalls.Allow, named) {
 			m.Syscalls.Allow = append(m.Syscalls.Allow, manifest.Syscall{Name: n})
 		}
 	}
 }
+
+func asError[T error](err error, target *T) bool { return errors.As(err, target) }

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/least-privilege/lpm/enforcer/filter"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -170,18 +168,7 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 
 // Probe returns what plans need to know of this machine and account.
 func Probe(ctx context.Context) (plan.Host, error) {
-	h, err := host.Probe(ctx)
-	if err != nil {
-		return h, err
-	}
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return h, fmt.Errorf("reading the limit of open files: %w", err)
-	}
-	h.OpenFiles = int64(min(limit.Max, 1<<62))
-	_, err = os.Stat("/etc/resolv.conf")
-	h.ResolvConf = err == nil
-	return h, nil
+	return host.Probe(ctx)
 }
 
 // preparation is one call of Prepare.

@@ -164,7 +164,9 @@ func (b *builder) pathRule(ruleset Arg, p string, rights ...string) {
 
 // netRules allows the manifest's TCP ports.
 func (b *builder) netRules(ruleset Arg) {
-	rules := map[uint16][]string{}
+	// Port 0 lets the kernel choose the port of a socket that will connect;
+	// listening on it is the supervisor's to refuse.
+	rules := map[uint16][]string{0: {rightBind}}
 	n := b.Manifest.Network
 	for _, l := range n.Listen {
 		if l.Protocol == manifest.TCP {

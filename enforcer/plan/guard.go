@@ -12,6 +12,7 @@ const (
 	tiocsti, tioclinux = 0x5412, 0x541c
 	mfdNoexecSeal      = 0x8
 	msgFastopen        = 0x20000000
+	protoMPTCP         = 262
 )
 
 // namespaceFlags are the CLONE_NEW* bits of linux/sched.h: NEWTIME, NEWNS,
@@ -59,6 +60,11 @@ func (b *builder) guard() (Filter, error) {
 	if b.Mode == Enforce && !b.anyProgram() {
 		// Anonymous files can be executed past Landlock unless sealed.
 		deny("memfd_create", ActionEPERM, Compare{Arg: 1, Mask: mfdNoexecSeal, Value: 0})
+	}
+	if b.networkMode() == manifest.NetworkHost {
+		// Landlock's ports are those of TCP alone. What uses MPTCP, as Go
+		// programs do by default, falls back where the kernel has none.
+		deny("socket", ActionENOSYS, Compare{Arg: 2, Mask: word, Value: protoMPTCP})
 	}
 	if b.Mode == Enforce && b.networkMode() == manifest.NetworkHost {
 		// TCP Fast Open connects without the call that Landlock watches.

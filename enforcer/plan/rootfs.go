@@ -220,6 +220,9 @@ func (b *builder) writablePath(w manifest.WritablePath, real string) error {
 		bytes = manifest.DefaultWritableSize
 	}
 	f := b.fact(w.Path)
+	if !f.Exists {
+		f.Mode, f.UID, f.GID = 0o755, b.plan.Identity.UID, b.plan.Identity.GID
+	}
 	if f.Exists && !f.Empty || b.mountBelow(real) {
 		place, err := b.scratch(strconv.FormatInt(bytes, 10), f)
 		if err != nil {
@@ -238,18 +241,15 @@ func (b *builder) writablePath(w manifest.WritablePath, real string) error {
 		b.attach(about, m, real)
 		return nil
 	}
-	uid, gid, mode := b.plan.Identity.UID, b.plan.Identity.GID, uint32(0o755)
-	if f.Exists {
-		mode = f.Mode
-		if b.identityMode() == manifest.IdentityRange {
-			uid, gid = f.UID, f.GID
-		}
+	uid, gid := f.UID, f.GID
+	if b.identityMode() == manifest.IdentitySingle {
+		uid, gid = b.plan.Identity.UID, b.plan.Identity.GID
 	}
 	// Each inode takes kernel memory that the size does not count.
 	inodes := max(1024, bytes/1024)
 	m := b.newFS(about, "tmpfs", attrData,
 		[2]string{"size", strconv.FormatInt(bytes, 10)}, [2]string{"nr_inodes", strconv.FormatInt(inodes, 10)},
-		[2]string{"mode", fmt.Sprintf("%04o", mode)},
+		[2]string{"mode", fmt.Sprintf("%04o", f.Mode)},
 		[2]string{"uid", strconv.FormatUint(uint64(uid), 10)}, [2]string{"gid", strconv.FormatUint(uint64(gid), 10)})
 	b.attach(about, m, real)
 	return nil

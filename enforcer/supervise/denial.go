@@ -29,7 +29,8 @@ type Denial struct {
 	Errno string `json:"errno"`
 	// Count is how often it was tried.
 	Count uint64 `json:"count"`
-	// Grant is the manifest's line, in CUE, that would allow it.
+	// Grant is the manifest's line, in CUE, that would allow it; empty where
+	// no manifest can.
 	Grant string `json:"grant"`
 }
 

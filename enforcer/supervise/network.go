@@ -34,21 +34,46 @@ func (e *Enforcer) connect(c *Call) Verdict {
 	return e.denyAddress(c, KindConnect, to, protocol, unix.EACCES)
 }
 
+// socket refuses a kind of socket that the filter does not allow on the host's
+// network. Only UDP can be granted: see plan.hostSockets.
+func (e *Enforcer) socket(c *Call) Verdict {
+	const kindMask, dgram = 0xf, 2
+	names := make([]string, 2)
+	for i, mask := range []uint64{1<<32 - 1, kindMask} {
+		names[i] = manifest.SymbolName(e.arch, "socket", i, c.Args[i]&mask)
+	}
+	what := fmt.Sprintf("socket(%s, %s, %d)", names[0], names[1], uint32(c.Args[2]))
+	grant := ""
+	internet := uint32(c.Args[0]) == unix.AF_INET || uint32(c.Args[0]) == unix.AF_INET6
+	switch {
+	case internet && c.Args[1]&kindMask == dgram:
+		grant = `network: {mode: "host", egress: [{ports: ["53"], protocol: "udp"}]}`
+	case !internet:
+		grant = fmt.Sprintf(`syscalls: allow: [{name: "socket", when: [{arg: 0, oneOf: [%q]}]}]`, names[0])
+	}
+	return e.deny(c, KindSyscall, what, unix.EPERM, grant)
+}
+
 // bind decides on the port that a socket is given.
 func (e *Enforcer) bind(c *Call) Verdict {
 	at, inet := e.address(c)
 	if !inet || e.rules.Network.Mode != manifest.NetworkHost {
 		return Verdict{}
 	}
+	// Port 0 lets the kernel choose one, for a socket that then connects;
+	// listening on it is refused below.
 	protocol := e.protocol(c)
-	if e.mayListen(at.Port(), protocol) {
+	if at.Port() == 0 || e.mayListen(at.Port(), protocol) {
 		return Verdict{}
 	}
 	return e.denyAddress(c, KindListen, at, protocol, unix.EACCES)
 }
 
-// listen refuses to listen on a socket that was never bound: the kernel would
-// choose a port, and Landlock is not asked about it.
+// listen holds a socket that is about to listen to the manifest's ports, for
+// Landlock is asked at bind alone, and neither about a port that the kernel
+// chose nor about a socket that was never bound. The supervisor listens on its
+// own copy of the socket: if the call went on, the descriptor could be made
+// another socket's between the check and the call.
 func (e *Enforcer) listen(c *Call) Verdict {
 	if e.rules.Network.Mode != manifest.NetworkHost {
 		return Verdict{}
@@ -68,13 +93,23 @@ func (e *Enforcer) listen(c *Call) Verdict {
 		port = at.Port
 	case *unix.SockaddrInet6:
 		port = at.Port
+	case *unix.SockaddrUnix:
+		return listenOn(fd, c)
 	default:
-		return Verdict{}
+		return Verdict{Errno: unix.EOPNOTSUPP}
 	}
 	if port != 0 && e.mayListen(uint16(port), manifest.TCP) {
-		return Verdict{}
+		return listenOn(fd, c)
 	}
 	return e.denyAddress(c, KindListen, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), manifest.TCP, unix.EACCES)
+}
+
+func listenOn(fd int, c *Call) Verdict {
+	err := unix.Listen(fd, int(int32(c.Args[1])))
+	if errno, ok := err.(unix.Errno); ok {
+		return Verdict{Errno: errno}
+	}
+	return Verdict{Done: true}
 }
 
 func (e *Enforcer) mayListen(port uint16, protocol manifest.Protocol) bool {

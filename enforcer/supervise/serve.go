@@ -116,7 +116,7 @@ func (s *server) answer() error {
 		if call.lost {
 			s.stats.Lost++
 		}
-		if v.Errno != 0 {
+		if v.Errno != 0 || v.Done {
 			resp.flags, resp.error = 0, -int32(v.Errno)
 		}
 	}
