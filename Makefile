@@ -22,7 +22,7 @@ install: build ## install the programs below PREFIX (/usr/local), after DESTDIR
 
 demo: ## the whole loop on redis: record, approve, run, and three refusals
 	@testdata/deps demo
-	@testdata/demo
+	@testdata/demo/run
 
 test: ## every test; as root, also as an ordinary user made for it
 	@testdata/deps test
