@@ -188,7 +188,7 @@ func static(change func(m *manifest.Manifest)) *manifest.Manifest {
 		"readlinkat", "rt_sigaction", "rt_sigprocmask", "sched_getaffinity", "sched_yield", "set_robust_list",
 		"set_tid_address", "sigaltstack", "tgkill", "uname", "wait4", "waitid", "write", "clock_gettime", "clock_nanosleep",
 		"pidfd_open", "pidfd_send_signal", "unlinkat", "dup3", "kill", "rseq", "timer_create", "timer_settime", "timer_delete",
-		"getgroups", "statfs", "fchmodat", "ioctl")
+		"getcwd", "getgroups", "getrlimit", "statfs", "fchmodat", "ioctl")
 	if change != nil {
 		change(m)
 	}
