@@ -1,0 +1,53 @@
+package cmd
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/least-privilege/lpm/cmd/render"
+	"github.com/least-privilege/lpm/registry/store"
+)
+
+func newLoad(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "load SOURCE",
+		Short: "Bring images from a file or folder into the store",
+		Long: `Load brings images into the store. SOURCE is one of
+
+  oci:PATH              an OCI layout, folder or tar, with all of its images
+  oci:PATH:TAG          the image of the layout that is named TAG
+  docker-archive:FILE   what "docker save" writes
+  PATH                  either, told apart by what is in it
+
+Tars may be compressed with gzip. Every layer is held against its digest. Of an
+image for several platforms, this machine's is taken.`,
+		Args: cobra.ExactArgs(1),
+	}
+	form := addOutput(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		st, err := s.store()
+		if err != nil {
+			return err
+		}
+		var images []store.Image
+		err = s.during("loading "+args[0], func(func(int64, int64)) error {
+			images, err = st.Load(c.Context(), args[0])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return s.printImages(images, *form)
+	}
+	return c
+}
+
+// printImages prints the images that came into the store.
+func (s *session) printImages(images []store.Image, form output) error {
+	if form == asJSON {
+		return s.term.JSON(images)
+	}
+	for _, img := range images {
+		s.term.Printf("%s   %s\n", render.Escape(nameOf(img)), img.Digest)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package render
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// ErrNoTerminal is returned for a question where nobody can be asked.
+var ErrNoTerminal = errors.New("there is no terminal to ask on")
+
+// Terminal is where a person reads and answers. See the package comment for
+// what goes where.
+type Terminal struct {
+	// Out and Err are standard output and standard error.
+	Out, Err io.Writer
+
+	in          *bufio.Reader
+	fd          int
+	interactive bool
+	colour      bool
+	redraw      bool
+}
+
+// NewTerminal returns the terminal of the process's standard streams. Files
+// stay the caller's.
+func NewTerminal(in, out, err *os.File) *Terminal {
+	isTerminal := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	smart := os.Getenv("TERM") != "dumb"
+	return &Terminal{
+		Out:         out,
+		Err:         err,
+		in:          bufio.NewReader(in),
+		fd:          int(in.Fd()),
+		interactive: isTerminal(in) && isTerminal(err),
+		colour:      isTerminal(out) && smart && os.Getenv("NO_COLOR") == "",
+		redraw:      isTerminal(err) && smart,
+	}
+}
+
+// Interactive reports whether a person can be asked.
+func (t *Terminal) Interactive() bool { return t.interactive }
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 4096
+
+// Ask prints question, which the caller has escaped, and reads one line. At
+// the end of input without an answer the error is [io.EOF], and when ctx ends
+// first, the context's.
+func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
+	if !t.interactive {
+		return "", ErrNoTerminal
+	}
+	fmt.Fprint(t.Err, question+" ")
+	if err := t.wait(ctx); err != nil {
+		fmt.Fprintln(t.Err)
+		return "", err
+	}
+	line, err := t.in.ReadString('\n')
+	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
+		fmt.Fprintln(t.Err)
+		return "", err
+	}
+	if len(line) > maxAnswer {
+		return "", fmt.Errorf("an answer is longer than %d bytes", maxAnswer)
+	}
+	return strings.TrimSpace(line), nil
+}
+
+// wait returns when something can be read. A terminal hands over whole lines,
+// so that the read which follows does not wait.
+func (t *Terminal) wait(ctx context.Context) error {
+	if t.in.Buffered() > 0 {
+		return ctx.Err()
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("waiting for an answer: %w", err)
+	}
+	defer r.Close()
+	defer w.Close()
+	defer context.AfterFunc(ctx, func() { w.Close() })()
+	for {
+		_, err := unix.Poll([]unix.PollFd{
+			{Fd: int32(t.fd), Events: unix.POLLIN},
+			{Fd: int32(r.Fd()), Events: unix.POLLIN},
+		}, -1)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			return nil
+		case !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("waiting for an answer: %w", err)
+		}
+	}
+}
+
+// Confirm asks a question to be answered with yes or no; an empty answer is
+// no. It asks again until it understands.
+func (t *Terminal) Confirm(ctx context.Context, question string) (bool, error) {
+	for {
+		answer, err := t.Ask(ctx, question+" [y/N]")
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(answer) {
+		case "y", "yes":
+			return true, nil
+		case "", "n", "no":
+			return false, nil
+		}
+	}
+}
+
+// Printf prints to standard output. The arguments must have been escaped.
+func (t *Terminal) Printf(format string, args ...any) { fmt.Fprintf(t.Out, format, args...) }
+
+// Warn prints a line to standard error, as "lpm: warning: …", escaped.
+func (t *Terminal) Warn(format string, args ...any) {
+	fmt.Fprintf(t.Err, "lpm: warning: %s\n", Escape(fmt.Sprintf(format, args...)))
+}
