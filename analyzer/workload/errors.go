@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// ErrUnexposed is returned for an exercise of an image that has no program to
-// wait for and none to reach.
+// errEndedEarly is why an exercise fails whose container is gone.
 var errEndedEarly = errors.New("the container ended before the exercise did")
 
 // CommandError says that the container's command failed by itself.

@@ -36,11 +36,12 @@ func environment(ports []port) []string {
 }
 
 // exercise waits for the port, if there is one, and runs the command. When
-// ctx is done it ends the command with all it has started.
-func exercise(ctx context.Context, j Job, ports []port) error {
+// ctx is done it ends the command with all it has started. ended is closed
+// when the container is gone, after which there is nothing to wait for.
+func exercise(ctx context.Context, j Job, ports []port, ended <-chan struct{}) error {
 	if first := firstTCP(ports); first != 0 {
 		j.Progress(fmt.Sprintf("waiting for port %d", first))
-		if err := accepts(ctx, first, j.Ready); err != nil {
+		if err := accepts(ctx, first, j.Ready, ended); err != nil {
 			return err
 		}
 	} else {
@@ -82,13 +83,15 @@ func exitCode(err error) int {
 }
 
 // accepts waits until a TCP port accepts a connection.
-func accepts(ctx context.Context, number int, within time.Duration) error {
+func accepts(ctx context.Context, number int, within time.Duration, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, &NotReadyError{Port: number, After: within})
 	defer cancel()
 	for !open(ctx, number) {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-ended:
+			return &NotReadyError{Port: number, Ended: true}
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -95,10 +95,12 @@ func Run(ctx context.Context, s *store.Store, j Job) (*Outcome, error) {
 		r, err = prepare(ctx, s, j)
 		return err
 	})
+	if r != nil {
+		defer r.tree.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer r.tree.Close()
 	if err := r.conduct(ctx); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,208 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/analyzer/record"
+	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/registry/store"
+)
+
+// run is one run of a job.
+type run struct {
+	job      Job
+	config   plan.Config
+	ports    []port
+	stop     syscall.Signal
+	tree     *store.Tree
+	prepared *enforcer.Prepared
+	recorder *record.Recorder
+
+	// signals go to the container's first process.
+	signals chan os.Signal
+	// ended is closed when the container has ended; result and err are
+	// valid then.
+	ended  chan struct{}
+	result enforcer.Result
+	err    error
+
+	failure  error
+	warnings []string
+}
+
+func (r *run) warn(format string, args ...any) {
+	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
+}
+
+// conduct starts the container and stays with it to its end. It leaves
+// nothing running behind.
+func (r *run) conduct(ctx context.Context) error {
+	r.signals, r.ended = make(chan os.Signal), make(chan struct{})
+	started := make(chan int, 1)
+	r.job.Progress("recording")
+	go func() {
+		defer close(r.ended)
+		r.result, r.err = r.prepared.Run(ctx, r.job.Streams, r.signals, enforcer.Observer{
+			Policy:  r.recorder,
+			Started: func(pid int) { started <- pid },
+		})
+	}()
+	select {
+	case <-r.ended: // it never started, or has ended already
+		return r.err
+	case pid := <-started:
+		sampled := r.sample(ctx, pid)
+		r.work(ctx)
+		<-r.ended
+		return errors.Join(r.err, <-sampled)
+	}
+}
+
+// sample keeps the peaks until the container ends.
+func (r *run) sample(ctx context.Context, pid int) <-chan error {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		<-r.ended
+		cancel()
+	}()
+	go func() { done <- r.recorder.Sample(ctx, pid, sampleEvery) }()
+	return done
+}
+
+// work waits for whatever ends the run first, and sees to it that the
+// container ends.
+func (r *run) work(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	exercised := r.exercise(ctx)
+	// Nobody is left to read it when the run ends another way.
+	wait := func() {
+		cancel()
+		if exercised != nil {
+			<-exercised
+		}
+	}
+	var limit <-chan time.Time
+	if r.job.For > 0 {
+		timer := time.NewTimer(r.job.For)
+		defer timer.Stop()
+		limit = timer.C
+	}
+	select {
+	case <-r.ended:
+		r.endedByItself(exercised, cancel)
+	case err := <-exercised:
+		r.failure = err
+		r.end()
+	case <-limit:
+		r.job.Progress(fmt.Sprintf("%s are over", r.job.For))
+		r.early(exercised != nil)
+		wait()
+		r.end()
+	case <-r.job.Interrupt:
+		r.job.Progress("interrupted; ending the container")
+		r.early(exercised != nil)
+		wait()
+		r.end()
+	case <-ctx.Done(): // the container is killed by it too
+		wait()
+	}
+}
+
+// exercise starts the exercise, if there is one, and returns where its result
+// will be.
+func (r *run) exercise(ctx context.Context) <-chan error {
+	if r.job.Exercise == "" {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- exercise(ctx, r.job, r.ports, r.ended) }()
+	return done
+}
+
+// early warns of an exercise that did not come to its end.
+func (r *run) early(exercised bool) {
+	if exercised {
+		r.warn("the exercise was ended before it was through")
+	}
+}
+
+// endedByItself judges a container that was not told to end. An exercise may
+// have ended it, and is then about to end too.
+func (r *run) endedByItself(exercised <-chan error, cancel func()) {
+	if r.result.Code != 0 {
+		r.failure = &CommandError{Code: r.result.Code}
+	}
+	if exercised == nil {
+		return
+	}
+	var err error
+	select {
+	case err = <-exercised:
+	case <-time.After(r.job.Grace):
+		cancel()
+		err = <-exercised
+	}
+	var ready *NotReadyError
+	switch {
+	case errors.As(err, &ready):
+		r.failure = &NotReadyError{Port: ready.Port, Ended: true, Code: r.result.Code}
+	case errors.Is(err, context.Canceled):
+		err = &ExerciseError{Command: r.job.Exercise, Code: 1, Err: errEndedEarly}
+	}
+	if r.failure == nil {
+		r.failure = err
+	}
+}
+
+// end tells the container to end and, after the grace time or at another
+// interrupt, kills it. What it does meanwhile is recorded.
+func (r *run) end() {
+	if !r.send(r.stop) {
+		return
+	}
+	grace := time.NewTimer(r.job.Grace)
+	defer grace.Stop()
+	select {
+	case <-r.ended:
+		r.judgeEnd()
+		return
+	case <-grace.C:
+		r.warn("the container did not end within %s of %s and was killed; what it does at an orderly end is not in the record", r.job.Grace, signalName(r.stop))
+	case <-r.job.Interrupt:
+		r.warn("the container was killed; what it does at an orderly end is not in the record")
+	}
+	r.send(unix.SIGKILL)
+}
+
+// send reports whether the container was there to take the signal.
+func (r *run) send(s syscall.Signal) bool {
+	select {
+	case r.signals <- s:
+		return true
+	case <-r.ended:
+		return false
+	}
+}
+
+// judgeEnd warns of an end that is neither an orderly one nor that of the
+// signal.
+func (r *run) judgeEnd() {
+	switch r.result.Code {
+	case 0, 128 + int(r.stop):
+	case 128 + int(unix.SIGKILL):
+		// The first process of a pid namespace without a handler for a
+		// signal is killed in its place.
+	default:
+		r.warn("the container ended with status %d after %s", r.result.Code, signalName(r.stop))
+	}
+}
