@@ -292,8 +292,9 @@ func TestLoadRefusesWhatIsCutShort(t *testing.T) {
 	whole := tarOf(t, LayoutFiles(t, []v1.Descriptor{img.Named("app:1")}, img))
 	dir := t.TempDir()
 	s := open(t)
-	// The two blocks of zeros at the end may be missing: tools disagree.
-	end := len(whole) - 1024
+	// The two blocks of zeros at the end may be missing, tools disagree, and
+	// in the block before them the last file may be whole already.
+	end := len(whole) - 3*512
 	for n := 0; n < end; n += 511 {
 		_, err := s.Load(t.Context(), write(t, filepath.Join(dir, "x.tar"), whole[:n]))
 		var format *store.FormatError
