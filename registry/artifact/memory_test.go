@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -126,11 +124,4 @@ func sameSet(a, b []v1.Hash) bool {
 		return s
 	}
 	return len(a) == len(b) && maps.Equal(set(a), set(b))
-}
-
-func mustContain(t *testing.T, items []Item, want v1.Hash) {
-	t.Helper()
-	if !slices.Contains(digests(items), want) {
-		t.Fatalf("artifact %s is not among %v", want, digests(items))
-	}
 }
