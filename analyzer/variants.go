@@ -50,7 +50,6 @@ var variants = [...]string{
 
 	// Processes.
 	"fork vfork clone",
-	"execve execveat",
 	"wait4 waitid",
 	"tkill tgkill",
 	"getpgrp getpgid",
