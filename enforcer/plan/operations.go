@@ -89,7 +89,11 @@ func (b *builder) seal() error {
 func (b *builder) execute() error {
 	const about = "starting the program"
 	p := b.plan.Process
-	program := b.open(about, "openat2", flags("AT_FDCWD"), text(p.Program), how("O_PATH|O_CLOEXEC", resolveReal), size(how("O_PATH", resolveReal)))
+	// From the root, which is the container's by now: RESOLVE_IN_ROOT would
+	// take the working folder for it.
+	const resolve = "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS"
+	h := how("O_PATH|O_CLOEXEC", resolve)
+	program := b.open(about, "openat2", flags("AT_FDCWD"), text(p.Program), h, size(h))
 	// The listener takes the lowest free number, which the parent must know
 	// beforehand: once the filter is loaded, nothing may be told any more.
 	next := b.open(about, "fcntl", fd("status"), flags("F_DUPFD_CLOEXEC"), number(3))
