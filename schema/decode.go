@@ -24,7 +24,7 @@ func Decode(name string, data []byte) (*manifest.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	whole, err := unify(ctx, "#Manifest", name, written)
+	whole, err := unify(ctx, "#Manifest", name, written, cue.Concrete(true), cue.Final())
 	if err != nil {
 		return nil, err
 	}
@@ -58,19 +58,19 @@ func Validate(data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = unify(ctx, "#Manifest", name, written)
+	_, err = unify(ctx, "#Manifest", name, written, cue.Concrete(true), cue.Final())
 	return err
 }
 
 // unify joins what was written with a definition and returns the whole, or
-// what the definition does not allow.
-func unify(ctx *cue.Context, def, name string, written cue.Value) (cue.Value, error) {
+// what the definition does not allow, under the given rules.
+func unify(ctx *cue.Context, def, name string, written cue.Value, rules ...cue.Option) (cue.Value, error) {
 	schema, err := definition(ctx, def)
 	if err != nil {
 		return cue.Value{}, err
 	}
 	whole := schema.Unify(written)
-	problems := whole.Validate(cue.Concrete(true), cue.Final())
+	problems := whole.Validate(rules...)
 	if problems == nil {
 		return whole, nil
 	}
