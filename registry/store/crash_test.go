@@ -188,3 +188,33 @@ func TestProcessesAtOnce(t *testing.T) {
 	}
 	wantEmptyTemp(t, s)
 }
+
+// TestIndexLosesNothing has many add to the index at the same time.
+func TestIndexLosesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	var wait sync.WaitGroup
+	var want []string
+	for i := range 8 {
+		img := image(t, fmt.Sprint(i))
+		name := fmt.Sprintf("app%d:1", i)
+		want = append(want, name+" "+short(img))
+		layout := filepath.Join(t.TempDir(), "layout")
+		img.Layout(t, layout, name)
+		desc, blobs := artifact(t, img.Descriptor, name)
+		s := reopen(t, dir, store.Options{})
+		wait.Go(func() {
+			if _, err := s.Load(t.Context(), layout); err != nil {
+				t.Error(err)
+			}
+			if err := s.AddReferrer(t.Context(), img.Descriptor.Digest, desc, blobs...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	s := reopen(t, dir, store.Options{})
+	wantNames(t, s, want...)
+	if subjects, err := s.Subjects(); err != nil || len(subjects) != len(want) {
+		t.Errorf("%d images have artifacts (%v), want %d", len(subjects), err, len(want))
+	}
+}
