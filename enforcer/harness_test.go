@@ -118,10 +118,7 @@ func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest,
 	}
 	p, err := enforcer.Prepare(ctx, enforcer.Job{
 		Mode: mode, Digest: l.image.Digest.String(), Tree: tree.Path, Manifest: m, Options: options,
-		Config: plan.Config{
-			Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Env: config.Config.Env,
-			User: config.Config.User, WorkingDir: config.Config.WorkingDir,
-		},
+		Config: enforcer.Config(config.Config),
 		Folders: enforcer.Folders{
 			Store: l.store.Dir(), Prepared: l.store.PreparedDir,
 			Volume: func(name string) (string, error) { return l.store.VolumeDir("test", name) },

@@ -1,0 +1,134 @@
+package enforcer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// Terminal is a pseudo-terminal for one container. The container never gets
+// the caller's own: whoever has that can type commands into it.
+type Terminal struct {
+	master *os.File
+	// Slave is the container's side, for all of its standard streams.
+	Slave *os.File
+	// Path is the slave's path on the host, for plan.Options.
+	Path string
+}
+
+// OpenTerminal makes a pseudo-terminal. The caller closes it.
+func OpenTerminal() (*Terminal, error) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("making a terminal: %w", err)
+	}
+	t := &Terminal{master: master}
+	err = t.control(func(fd int) error {
+		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return err
+		}
+		n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		if err != nil {
+			return err
+		}
+		t.Path = "/dev/pts/" + strconv.Itoa(n)
+		// The peer by descriptor: its path could be another's by now.
+		slave, err := unix.IoctlRetInt(fd, unix.TIOCGPTPEER)
+		if err == nil {
+			t.Slave = os.NewFile(uintptr(slave), t.Path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making a terminal: %w", err), master.Close())
+	}
+	return t, nil
+}
+
+// control calls f with the master's descriptor, which stays in the runtime's
+// poller, so that a read of it ends when it is closed.
+func (t *Terminal) control(f func(fd int) error) error {
+	conn, err := t.master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := conn.Control(func(fd uintptr) { inner = f(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
+
+// Attach connects the terminal with the caller's streams until the container
+// has closed its side. Where in is a terminal it is switched to raw mode, and
+// its size is passed on, until Attach returns. A read of in that waits for
+// input is left behind.
+func (t *Terminal) Attach(ctx context.Context, in, out *os.File) error {
+	// The container has copies of its own; the last one's end is the end.
+	if err := t.Slave.Close(); err != nil {
+		return err
+	}
+	if fd := int(in.Fd()); term.IsTerminal(fd) {
+		state, err := term.MakeRaw(fd)
+		if err != nil {
+			return fmt.Errorf("switching the terminal to raw mode: %w", err)
+		}
+		defer term.Restore(fd, state)
+		stop := t.follow(fd)
+		defer stop()
+	}
+	go func() {
+		if _, err := io.Copy(t.master, in); err == nil {
+			// The end of input is a character on a terminal.
+			t.master.Write([]byte{4})
+		}
+	}()
+	_, err := io.Copy(out, t.master)
+	// The kernel says EIO where the other side is closed (pty(7)).
+	if errors.Is(err, unix.EIO) || errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+// follow passes the size of the terminal fd on, now and when it changes.
+func (t *Terminal) follow(fd int) (stop func()) {
+	resize := func() {
+		size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+		if err != nil {
+			return
+		}
+		// A terminal without a size is an ugly one, and no reason to fail.
+		_ = t.control(func(master int) error { return unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) })
+	}
+	changed, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(changed, unix.SIGWINCH)
+	resize()
+	go func() {
+		defer close(done)
+		for range changed {
+			resize()
+		}
+	}()
+	return func() {
+		signal.Stop(changed)
+		close(changed)
+		<-done
+	}
+}
+
+// Close closes the caller's side.
+func (t *Terminal) Close() error {
+	err := t.Slave.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, t.master.Close())
+}
