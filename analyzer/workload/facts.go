@@ -9,6 +9,7 @@ import (
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/analyzer/static"
+	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
@@ -50,7 +51,7 @@ func Facts(ctx context.Context, s *store.Store, records []*evidence.Record) (ana
 	if err != nil {
 		return none, err
 	}
-	return facts(volumes(config.Config), found), nil
+	return facts(enforcer.Config(config.Config).Volumes, found), nil
 }
 
 // anyTree returns a tree of the kind that a record was made with, since that

@@ -3,39 +3,13 @@ package workload
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
-
-	"github.com/least-privilege/lpm/enforcer/plan"
 )
-
-// launchConfig is the part of an image's configuration that a launch uses.
-func launchConfig(c v1.Config) plan.Config {
-	return plan.Config{
-		Entrypoint: c.Entrypoint, Cmd: c.Cmd, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir,
-		Volumes: volumes(c), Ports: slices.Sorted(maps.Keys(c.ExposedPorts)),
-	}
-}
-
-// volumes are the paths that the image says hold data, clean and sorted. One
-// that is not absolute, or is the root, names no volume.
-func volumes(c v1.Config) []string {
-	var all []string
-	for v := range c.Volumes {
-		if v = path.Clean(v); path.IsAbs(v) && v != "/" {
-			all = append(all, v)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
 
 // port is one that the image says it listens on.
 type port struct {

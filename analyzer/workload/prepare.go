@@ -21,7 +21,7 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := launchConfig(image.Config)
+	config := enforcer.Config(image.Config)
 	r := &run{job: j, config: config}
 	if r.ports, err = exposed(config.Ports); err != nil {
 		return nil, err
