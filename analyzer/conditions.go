@@ -35,6 +35,9 @@ func (p *proposer) conditions(c proposedCall) []conditioned {
 	var groups []*valueGroup
 	for _, v := range c.values {
 		first, rest := split(v.fact.Args)
+		if c.info.Name == "memfd_create" && first&noexecSeal == 0 {
+			p.warn("memfd_create was used%s without MFD_NOEXEC_SEAL; it is refused where the programs are held to a list", by(v.seen.Programs))
+		}
 		level := p.level(c.info.Name, specs, v.fact.Args)
 		at := slices.IndexFunc(groups, func(g *valueGroup) bool { return g.level == level && g.rest == rest })
 		if at < 0 {
@@ -62,6 +65,10 @@ func (p *proposer) conditions(c proposedCall) []conditioned {
 	}
 	return entries
 }
+
+// noexecSeal is MFD_NOEXEC_SEAL (linux/memfd.h): what is written to the file
+// can never be executed.
+const noexecSeal = 0x8
 
 // valueGroup is the combinations that become one entry.
 type valueGroup struct {

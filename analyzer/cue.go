@@ -105,6 +105,7 @@ func (w *cueWriter) evidenceAt(place string) string {
 	return fmt.Sprintf(" // %s, first after %s", text, duration(e.First))
 }
 
+// count names a number of things.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -258,7 +259,7 @@ func (w *cueWriter) resources() {
 		{"memory", r.Memory}, {"pids", r.PIDs}, {"milliCPU", r.MilliCPU}, {"openFiles", r.OpenFiles}, {"fileSize", r.FileSize},
 	} {
 		if bound.value != 0 {
-			w.printf("\t%s: %d // %s\n", bound.name, bound.value, w.proposal.at["resources."+bound.name].Text)
+			w.printf("\t%s: %d // %s\n", bound.name, bound.value, line(w.proposal.at["resources."+bound.name].Text))
 		}
 	}
 	w.printf("}\n")

@@ -93,11 +93,11 @@ func (p *proposer) filesystem() {
 		folders[folder] = w
 	}
 	for _, w := range collapse(folders) {
-		text := "changes " + w.example + by(w.why.Programs)
+		what := w.example
 		if w.files > 1 {
-			text = "changes files such as " + w.example + by(w.why.Programs)
+			what += " and " + count(w.files-1, "more file")
 		}
-		w.why.Text = text
+		w.why.Text = what + " changed" + by(w.why.Programs)
 		list := &p.manifest.Filesystem.Writable
 		note := p.explain("filesystem.writable", len(*list), w.why)
 		*list = append(*list, manifest.WritablePath{Path: w.path, Note: note})

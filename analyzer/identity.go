@@ -41,10 +41,10 @@ func (p *proposer) identity() {
 	for _, c := range groups {
 		why = both(why, c.seen)
 		if len(ids) == 0 {
-			what = append(what, "sets its groups")
+			what = append(what, "groups set")
 		}
 	}
-	why.Text = line(strings.Join(what, ", ") + by(why.Programs))
+	why.Text = line("other ids used (" + strings.Join(what, ", ") + ")" + by(why.Programs))
 	p.manifest.Identity.Mode = manifest.IdentityRange
 	p.manifest.Identity.Reason = why.Text
 	p.at["identity"] = why
@@ -58,15 +58,15 @@ func (p *proposer) identity() {
 func idText(d evidence.ID) string {
 	switch d.Kind {
 	case "uid":
-		return fmt.Sprintf("becomes user %d", d.ID)
+		return fmt.Sprintf("user %d", d.ID)
 	case "gid":
-		return fmt.Sprintf("becomes group %d", d.ID)
+		return fmt.Sprintf("group %d", d.ID)
 	case "group":
-		return fmt.Sprintf("joins group %d", d.ID)
+		return fmt.Sprintf("supplementary group %d", d.ID)
 	case "owner":
-		return fmt.Sprintf("gives files to user %d", d.ID)
+		return fmt.Sprintf("files of user %d", d.ID)
 	}
-	return fmt.Sprintf("gives files to group %d", d.ID)
+	return fmt.Sprintf("files of group %d", d.ID)
 }
 
 // capabilities proposes those that a check was passed by. With one id there

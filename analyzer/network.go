@@ -43,7 +43,7 @@ func (p *proposer) network() {
 	for _, c := range connects {
 		why = both(why, c.seen)
 	}
-	why.Text = line("uses the network" + by(why.Programs) + "; recorded on the host's own")
+	why.Text = line("network used" + by(why.Programs) + "; recorded on the host's own")
 	net.Reason = why.Text
 	p.at["network"] = why
 	p.warn("the recording used the host's network, and so does the proposal; UDP and addresses cannot be held to a list there")
@@ -87,7 +87,7 @@ func (p *proposer) listens() []merged[endpoint] {
 		}
 		b.seen.Text = "bound" + by(b.seen.Programs)
 		if b.fact.Listening || protocol == manifest.UDP {
-			b.seen.Text = "listens" + by(b.seen.Programs)
+			b.seen.Text = "listened on" + by(b.seen.Programs)
 		}
 		if b.fact.Port < 1024 {
 			p.warn("port %d is below 1024: an ordinary user can have it on the host's network only where the sysctl net.ipv4.ip_unprivileged_port_start allows", b.fact.Port)
@@ -114,7 +114,7 @@ func (p *proposer) connects() []merged[endpoint] {
 		if !ok {
 			continue
 		}
-		c.seen.Text = fmt.Sprintf("connects to %s%s", c.fact.Address, by(c.seen.Programs))
+		c.seen.Text = fmt.Sprintf("%s connected to%s", c.fact.Address, by(c.seen.Programs))
 		all = addEndpoint(all, endpoint{protocol, c.fact.Port, c.fact.Address}, c.seen)
 	}
 	return all
@@ -184,6 +184,6 @@ func (p *proposer) egress(protocol manifest.Protocol, connects []merged[endpoint
 		ranges = append(ranges, dynamic)
 		p.warn("%d different high %s ports were connected to; the proposal has all of %s", handedOut, protocol, dynamic)
 	}
-	why.Text = fmt.Sprintf("connects to %d ports%s", len(ports), by(why.Programs))
+	why.Text = fmt.Sprintf("%d ports connected to%s", len(ports), by(why.Programs))
 	add(ranges, why)
 }

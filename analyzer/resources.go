@@ -33,7 +33,7 @@ func (p *proposer) resources() {
 	if memory > 0 && memory < 1<<50 {
 		bounds.Memory = max(leastMemory, (2*memory+memoryStep-1)/memoryStep*memoryStep)
 		p.at["resources.memory"] = Explanation{
-			Basis: Inferred, Text: fmt.Sprintf("twice the peak of %s", manifest.Bytes(memory)),
+			Basis: Inferred, Text: fmt.Sprintf("%s, twice the peak of %.1f MiB", manifest.Bytes(bounds.Memory), float64(memory)/(1<<20)),
 		}
 	}
 	if pids > 0 && pids < 1<<22 {
