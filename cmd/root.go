@@ -98,6 +98,7 @@ type verbGroup struct {
 
 func verbs(s *session) []verbGroup {
 	return []verbGroup{
+		{"containers", "Containers", []*cobra.Command{newRun(s)}},
 		{"images", "Images", []*cobra.Command{
 			newLoad(s), newPull(s), newImages(s), newRemove(s), newPrune(s),
 		}},
