@@ -37,12 +37,6 @@ type fileLock struct {
 
 func (l *fileLock) Close() error { return l.file.Close() }
 
-// change turns the lock into another mode. The kernel drops the old lock
-// before it grants the new one, so what it protected must be looked at again.
-func (l *fileLock) change(ctx context.Context, mode lockMode) error {
-	return waitFlock(ctx, l.file, mode)
-}
-
 // lockPath is the file of the lock name.
 func (s *Store) lockPath(name string) string { return s.path("locks", name) }
 
