@@ -144,13 +144,11 @@ func deeper(a, b string) (string, bool) {
 }
 
 func meetNetwork(a, b Network) Network {
-	m := Network{Mode: a.Mode, Note: a.Note}
-	switch {
-	case modeRank(b.Mode) < modeRank(a.Mode):
-		m = Network{Mode: b.Mode, Note: b.Note}
-	case a.Mode == b.Mode:
-		m.Note = a.and(b.Note)
+	wide, narrow := a, b
+	if modeRank(b.Mode) >= modeRank(a.Mode) {
+		wide, narrow = b, a
 	}
+	m := Network{Mode: narrow.Mode, Note: narrow.and(wide.Note)}
 	if m.Mode == NetworkNone {
 		return m
 	}

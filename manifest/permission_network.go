@@ -125,6 +125,15 @@ func metadata(block netip.Prefix) bool {
 		block.Contains(netip.MustParseAddr("fd00:ec2::254"))
 }
 
+// wide reports whether a block is larger than one organisation's site usually
+// has: 256 addresses of IPv4, a /48 of IPv6 (RFC 6177).
+func wide(block netip.Prefix) bool {
+	if block.Addr().Is4() {
+		return block.Bits() < 24
+	}
+	return block.Bits() < 48
+}
+
 // level judges a destination.
 func (e Egress) level() (Level, string) {
 	prefix, err := netip.ParsePrefix(e.CIDR)
@@ -141,7 +150,7 @@ func (e Egress) level() (Level, string) {
 		return Special, "Fetch the keys of the machine's cloud account, which are handed out at an address in this block."
 	case local(prefix):
 		return Dangerous, "Reach machines of your local network, which often trust one another."
-	case prefix.Addr().BitLen()-prefix.Bits() > 8:
+	case wide(prefix):
 		return Dangerous, "Send anything it can read to a large part of the internet."
 	}
 	return Normal, "Send anything it can read to these machines."

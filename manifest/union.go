@@ -100,12 +100,13 @@ func unionMounts(a, b []Mount) []Mount {
 }
 
 func unionNetwork(a, b Network) Network {
-	u := Network{Mode: a.Mode, Note: a.Note}
-	switch {
-	case modeRank(b.Mode) > modeRank(a.Mode):
-		u = Network{Mode: b.Mode, Note: b.Note}
-	case a.Mode == b.Mode:
-		u.Note = a.and(b.Note)
+	wide, narrow := a, b
+	if modeRank(b.Mode) > modeRank(a.Mode) {
+		wide, narrow = b, a
+	}
+	u := Network{Mode: wide.Mode, Note: wide.Note}
+	if narrow.Mode != NetworkNone {
+		u.Note = wide.and(narrow.Note)
 	}
 	egress := func(n Network) []Egress {
 		list := make([]Egress, 0, len(n.Egress))
