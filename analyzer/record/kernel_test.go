@@ -129,7 +129,7 @@ func TestRecordsARealProgram(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer child.Process.Kill()
+	defer func() { _ = child.Process.Kill() }()
 	write.Close()
 	var number int
 	if _, err := fmt.Fscan(read, &number); err != nil {
