@@ -22,9 +22,12 @@ const (
 	exitUsage  = 2
 )
 
-// failureCode is the annotation of a verb that has a code of its own for
-// errors that carry none, such as check, for which 1 is a verdict.
-const failureCode = "failure code"
+// Annotations of a verb that has other codes for errors that carry none: check,
+// for which 1 is a verdict, and run, which leaves low codes to the container.
+const (
+	failureCode = "failure code"
+	usageCode   = "usage code"
+)
 
 // exitError ends lpm with a code. Without an error inside, it prints nothing:
 // the verb has printed its result.
@@ -103,16 +106,17 @@ func code(verb *cobra.Command, exit *exitError, err error) int {
 	if exit != nil {
 		return exit.code
 	}
+	general, annotation := exitFailed, failureCode
+	var usage *usageError
+	if errors.As(err, &usage) || errors.Is(err, render.ErrNoTerminal) {
+		general, annotation = exitUsage, usageCode
+	}
 	if verb != nil {
-		if own, convErr := strconv.Atoi(verb.Annotations[failureCode]); convErr == nil {
+		if own, err := strconv.Atoi(verb.Annotations[annotation]); err == nil {
 			return own
 		}
 	}
-	var usage *usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitFailed
+	return general
 }
 
 // lines returns an error's text, escaped: one line, or one for each error that

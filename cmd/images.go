@@ -13,7 +13,7 @@ func newImages(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "images",
 		Short: "List the images in the store",
-		Args:  cobra.NoArgs,
+		Args:  needs(),
 	}
 	form := addOutput(c)
 	c.RunE = func(*cobra.Command, []string) error {

@@ -20,7 +20,7 @@ func newLoad(s *session) *cobra.Command {
 
 Tars may be compressed with gzip. Every layer is held against its digest. Of an
 image for several platforms, this machine's is taken.`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("SOURCE"),
 	}
 	form := addOutput(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -14,7 +14,7 @@ func newPrune(s *session) *cobra.Command {
 		Long: `Prune removes images that lost their name to a newer one, what removed images
 left behind, and what killed processes left half made. What a container uses
 stays, and so do volumes and the approvals of images that lost their name.`,
-		Args: cobra.NoArgs,
+		Args: needs(),
 	}
 	form := addOutput(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

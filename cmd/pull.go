@@ -20,7 +20,7 @@ func newPull(s *session) *cobra.Command {
 		Long: `Pull brings an image from a registry into the store, with the manifests and
 approvals that are attached to it there. Credentials come from the docker config.
 An approval counts only if a key that you trust signed it.`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("IMAGE"),
 	}
 	form := addOutput(c)
 	var o store.PullOptions

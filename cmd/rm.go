@@ -13,7 +13,7 @@ func newRemove(s *session) *cobra.Command {
 		Long: `Rm takes the given names off their images. With its last name an image goes,
 and with it its manifests and approvals; a digest takes all names at once.
 The space they took is freed by lpm prune. Volumes stay.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("IMAGE..."),
 		RunE: func(c *cobra.Command, args []string) error {
 			st, err := s.store()
 			if err != nil {

@@ -39,9 +39,21 @@ func execute(ctx context.Context, s *session, args []string) int {
 	markStart(root, &started)
 	verb, err := root.ExecuteContextC(ctx)
 	if err != nil && !started {
-		err = &usageError{verb: verb, err: err}
+		err = &usageError{verb: verb, err: err, advice: suggestion(verb, args)}
 	}
 	return s.report(ctx, verb, err)
+}
+
+// suggestion names the verb that a person may have meant, where lpm knows no
+// such verb.
+func suggestion(verb *cobra.Command, args []string) string {
+	if verb == nil || verb.HasParent() || len(args) == 0 {
+		return ""
+	}
+	if names := verb.SuggestionsFor(args[0]); len(names) > 0 {
+		return "did you mean: lpm " + names[0]
+	}
+	return ""
 }
 
 // markStart notes when a verb's own work begins. Every error before that is
@@ -74,6 +86,9 @@ words to whoever has to say yes.`,
 		Version:       fmt.Sprintf("%s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		// See suggestion.
+		DisableSuggestions:         true,
+		SuggestionsMinimumDistance: 2,
 		CompletionOptions: cobra.CompletionOptions{
 			HiddenDefaultCmd: true,
 		},
@@ -101,6 +116,15 @@ func verbs(s *session) []verbGroup {
 		{"containers", "Containers", []*cobra.Command{newRun(s)}},
 		{"images", "Images", []*cobra.Command{
 			newLoad(s), newPull(s), newImages(s), newRemove(s), newPrune(s),
+		}},
+		{"manifests", "Manifests", []*cobra.Command{
+			newValidate(s), newAttach(s), newInspect(s), newExplain(s), newDiff(s), newCheck(s),
+		}},
+		{"approvals", "Approvals", []*cobra.Command{
+			newApprove(s), newRevoke(s), newKey(s),
+		}},
+		{"machine", "This machine", []*cobra.Command{
+			newDoctor(s),
 		}},
 	}
 }

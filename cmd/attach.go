@@ -1,0 +1,139 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/least-privilege/lpm/registry/artifact"
+	"github.com/least-privilege/lpm/registry/reference"
+	"github.com/least-privilege/lpm/registry/store"
+)
+
+func newAttach(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "attach IMAGE FILE",
+		Short: "Keep a manifest beside an image",
+		Long: `Attach checks the manifest in FILE (.cue, .yaml, .yml or .json) and stores it as
+an OCI artifact that refers to the image.
+
+It is written to the store, where the image is there, and to the registry, where
+IMAGE names one: "localhost:5000/app" does, "app" and "team/app" do not. With
+--local it is written to the store alone. To the newest manifest of an image,
+attaching it again changes nothing.`,
+		Args: needs("IMAGE", "FILE"),
+	}
+	form := addOutput(c)
+	var insecure, local bool
+	c.Flags().BoolVar(&insecure, "insecure", false, "allow plain HTTP and certificates that nobody vouches for")
+	c.Flags().BoolVar(&local, "local", false, "write to the store alone, also when IMAGE names a registry")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, err := readManifest(args[1])
+		if err != nil {
+			return err
+		}
+		st, err := s.store()
+		if err != nil {
+			return err
+		}
+		targets, err := s.attachTargets(c.Context(), st, args[0], m.Syscalls.Architecture, insecure, local)
+		if err != nil {
+			return err
+		}
+		attached := make([]attachment, 0, len(targets))
+		for _, t := range targets {
+			digest, err := artifact.Attach(c.Context(), t.target, t.subject, m, time.Now())
+			if err != nil {
+				return fmt.Errorf("attaching to %s in %s: %w", args[0], t.name, err)
+			}
+			attached = append(attached, attachment{Image: t.subject, Manifest: digest, To: t.name})
+		}
+		return s.printAttached(attached, *form)
+	}
+	return c
+}
+
+// attachment says what was attached where.
+type attachment struct {
+	Image    v1.Hash `json:"image"`
+	Manifest v1.Hash `json:"manifest"`
+	To       string  `json:"to"`
+}
+
+func (s *session) printAttached(list []attachment, form output) error {
+	if form == asJSON {
+		return s.term.JSON(list)
+	}
+	for _, a := range list {
+		s.term.Printf("attached %s in %s\n", a.Manifest, a.To)
+	}
+	return nil
+}
+
+// attachTarget is a place where a manifest is to be written.
+type attachTarget struct {
+	target  artifact.Target
+	subject v1.Hash
+	name    string
+}
+
+// attachTargets returns where the manifest of an image belongs, at least one
+// place. Nothing is written before all of them are known to be right.
+func (s *session) attachTargets(ctx context.Context, st *store.Store, text, arch string, insecure, local bool) ([]attachTarget, error) {
+	ref, err := reference.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var targets []attachTarget
+	img, err := s.image(st, text)
+	switch inRegistry := ref.Kind == reference.Named && ref.Explicit && !local; {
+	case err == nil:
+		if img.Architecture != arch {
+			return nil, &architectureError{image: text, has: img.Architecture, wants: arch}
+		}
+		targets = append(targets, attachTarget{artifact.NewLocal(st), img.Digest, "the store"})
+		if !inRegistry {
+			return targets, nil
+		}
+	case !errors.Is(err, store.ErrNotFound) || !inRegistry:
+		return nil, err
+	}
+	remote, err := artifact.NewRemote(ref, artifact.RemoteOptions{Insecure: insecure})
+	if err != nil {
+		return nil, err
+	}
+	digest, err := remote.Resolve(ctx, ref, arch)
+	if err != nil {
+		return nil, fmt.Errorf("looking for %s in its registry: %w", text, err)
+	}
+	if len(targets) > 0 && targets[0].subject != digest {
+		return nil, &movedError{image: text, local: targets[0].subject, remote: digest}
+	}
+	return append(targets, attachTarget{remote, digest, remote.String()}), nil
+}
+
+// architectureError is a manifest for another architecture than its image's.
+type architectureError struct{ image, has, wants string }
+
+func (e *architectureError) Error() string {
+	return fmt.Sprintf("%s is an image for %s, and the manifest is for %s", e.image, e.has, e.wants)
+}
+
+// movedError is a name that means one image in the store and another in its
+// registry.
+type movedError struct {
+	image         string
+	local, remote v1.Hash
+}
+
+func (e *movedError) Error() string {
+	return fmt.Sprintf("%s is %s in the store and %s in its registry", e.image, e.local, e.remote)
+}
+
+func (e *movedError) Hint() string {
+	return "lpm pull " + e.image + " brings the registry's image in; --local writes to the store alone"
+}
