@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -139,6 +140,10 @@ func choose(local, architecture string, list []v1.Descriptor) (v1.Descriptor, er
 	return v1.Descriptor{}, &PlatformError{Ref: local, Want: architecture, Have: have}
 }
 
+// plainWord is what architectures and their variants look like (Go's GOARCH).
+// Anything else would be an attempt at the terminal that shows it.
+var plainWord = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
+
 // addConfig copies the image's config and checks that it is one lpm can use.
 func (a *adder) addConfig(ctx context.Context, m *v1.Manifest) (*v1.ConfigFile, error) {
 	if m.Config.MediaType != types.OCIConfigJSON && m.Config.MediaType != types.DockerConfigJSON {
@@ -158,7 +163,7 @@ func (a *adder) addConfig(ctx context.Context, m *v1.Manifest) (*v1.ConfigFile, 
 	if err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
-	if c.OS != "linux" || c.Architecture == "" {
+	if c.OS != "linux" || !plainWord.MatchString(c.Architecture) || !plainWord.MatchString(c.Variant+"x") {
 		return nil, fmt.Errorf("config is for %q on %q, not for Linux on a named architecture", c.OS, c.Architecture)
 	}
 	if len(m.Layers) > maxLayers || len(m.Layers) != len(c.RootFS.DiffIDs) {

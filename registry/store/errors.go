@@ -77,7 +77,8 @@ func (e *PlatformError) Error() string {
 	if len(e.Have) == 0 {
 		return fmt.Sprintf("%s has no image for linux/%s", e.Ref, e.Want)
 	}
-	return fmt.Sprintf("%s has no image for linux/%s, only for %s", e.Ref, e.Want, strings.Join(e.Have, ", "))
+	// What an index says of its platforms comes from outside.
+	return fmt.Sprintf("%s has no image for linux/%s, only for %q", e.Ref, e.Want, e.Have)
 }
 
 // FormatError is a source that is not what it should be, or is cut short.

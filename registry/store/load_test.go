@@ -201,6 +201,7 @@ func TestLoadRefuses(t *testing.T) {
 	artifact := img
 	artifact.Manifest.Config.MediaType = "application/vnd.example+json"
 	raw := Marshal(t, artifact.Manifest)
+	escape := NewFor(t, "amd64\x1b[2J", v1.Config{}, Plain(t))
 	artifact.Blobs = map[v1.Hash][]byte{Hash(raw): raw}
 	artifact.Descriptor = v1.Descriptor{MediaType: types.OCIManifestSchema1, Size: int64(len(raw)), Digest: Hash(raw)}
 
@@ -255,6 +256,7 @@ func TestLoadRefuses(t *testing.T) {
 			f[blob(img.Manifest.Layers[0])] = append(slices.Clone(f[blob(img.Manifest.Layers[0])]), 0)
 		}), "", "", &format},
 		{"only other machines", LayoutFiles(t, []v1.Descriptor{multiEntry}, multi, foreign), "", "", &platform},
+		{"an architecture that is a terminal's command", LayoutFiles(t, []v1.Descriptor{escape.Named("app:1")}, escape), "", "", &format},
 		{"an artifact", LayoutFiles(t, []v1.Descriptor{artifact.Named("app:1")}, artifact, img), "", "", &format},
 		{"a docker archive without its layer", docker(func(f map[string][]byte) { delete(f, layerFile) }), "", "", &format},
 		{"a docker archive without its config", docker(func(f map[string][]byte) { delete(f, "config.json") }), "", "", &format},
