@@ -50,6 +50,8 @@ type Result struct {
 	Calls, Lost uint64
 	// Duration is from the program's start to its end.
 	Duration time.Duration
+	// Memory is the most that one of the processes had resident, in bytes.
+	Memory int64
 }
 
 // Exit codes of container engines for what happens before the program runs.
@@ -121,7 +123,7 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	if enforcer != nil {
 		r.Denials, r.Others = enforcer.Denials()
 	}
-	r.Code = status.Code
+	r.Code, r.Memory = status.Code, status.Usage.Maxrss<<10
 	if status.Signal != 0 {
 		r.Code = 128 + int(status.Signal)
 	}

@@ -89,10 +89,7 @@ func (b *builder) seal() error {
 func (b *builder) execute() error {
 	const about = "starting the program"
 	p := b.plan.Process
-	// From the root, which is the container's by now: RESOLVE_IN_ROOT would
-	// take the working folder for it.
-	const resolve = "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS"
-	h := how("O_PATH|O_CLOEXEC", resolve)
+	h := how("O_PATH|O_CLOEXEC", resolveHere)
 	program := b.open(about, "openat2", flags("AT_FDCWD"), text(p.Program), h, size(h))
 	// The listener takes the lowest free number, which the parent must know
 	// beforehand: once the filter is loaded, nothing may be told any more.
@@ -113,6 +110,10 @@ func (b *builder) execute() error {
 // resolveReal resolves a path that is known to be free of links, and fails if
 // it no longer is.
 const resolveReal = "RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS"
+
+// resolveHere does so once the root is the container's own. Without a
+// descriptor, RESOLVE_IN_ROOT would take the working folder for the root.
+const resolveHere = "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS"
 
 // how is struct open_how of linux/openat2.h.
 func how(open, resolve string) Arg {
