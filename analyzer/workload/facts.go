@@ -18,6 +18,8 @@ import (
 // outcome is what there is to say after the container's end.
 func (r *run) outcome() (*Outcome, error) {
 	o := &Outcome{Record: r.recorder.Record(), Failure: r.failure, Warnings: r.warnings}
+	// A process that came and went between two samples has left its peak.
+	o.Record.Peaks.Memory = max(o.Record.Peaks.Memory, r.result.Memory)
 	found, err := scan(r.tree.Path, []*evidence.Record{o.Record})
 	if err != nil {
 		return nil, err

@@ -1,13 +1,13 @@
 package workload
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
+	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,128 +15,310 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
-	"github.com/least-privilege/lpm/enforcer"
-	"github.com/least-privilege/lpm/enforcer/plan"
-	"github.com/least-privilege/lpm/enforcer/userns"
-	"github.com/least-privilege/lpm/registry/store"
-	"github.com/least-privilege/lpm/registry/unpack"
+	"github.com/least-privilege/lpm/manifest"
 )
 
-// TestMain also plays the processes that work in user namespaces.
-func TestMain(m *testing.M) {
-	works := enforcer.Works()
-	works["unpack"] = func(ctx context.Context, in json.RawMessage) (any, error) {
-		var job unpack.Job
-		if err := json.Unmarshal(in, &job); err != nil {
-			return nil, err
-		}
-		return nil, unpack.Run(ctx, job)
-	}
-	userns.Main(works)
-	os.Exit(m.Run())
-}
+// TestHowRunsEnd runs the static image, which has one program.
+func TestHowRunsEnd(t *testing.T) {
+	l := newLab(t, "static")
 
-// loaded returns a store with one of the test images. LPM_TEST_IMAGES is the
-// folder that testdata/images/ensure prints.
-func loaded(t *testing.T, image string) (*store.Store, store.Image) {
-	t.Helper()
-	archive := filepath.Join(os.Getenv("LPM_TEST_IMAGES"), image+".tar")
-	if _, err := os.Stat(archive); err != nil {
-		missing(t, "the test image %s: %v", image, err)
-	}
-	ctx := t.Context()
-	s, err := store.Open(t.TempDir(), store.Options{RangeUnpack: inRange})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A range tree can only be removed by the root of its namespace.
-	t.Cleanup(func() {
-		ctx := context.Background()
-		if err := s.Remove(ctx, image); err != nil {
-			t.Error(err)
+	t.Run("by the command", func(t *testing.T) {
+		j := l.job(t, "hello")
+		o := l.run(t, j)
+		if o.Failure != nil || len(o.Record.Programs) != 1 || o.Record.Programs[0].Path != "/static" {
+			t.Errorf("failure %v, programs %+v", o.Failure, o.Record.Programs)
 		}
-		if _, err := s.Prune(ctx); err != nil {
-			t.Error(err)
+		if !strings.Contains(printed(t, j), "hello") {
+			t.Error("the container printed nothing")
+		}
+		if w := o.Record.Workload; !slices.Equal(w.Command, []string{"/static", "hello"}) || o.Record.LPM != "test" {
+			t.Errorf("workload %+v, lpm %q", w, o.Record.LPM)
 		}
 	})
-	images, err := s.Load(ctx, archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, images[0]
-}
-
-func inRange(ctx context.Context, job unpack.Job) error {
-	h, err := enforcer.Probe(ctx)
-	if err != nil {
-		return err
-	}
-	return enforcer.InRange(ctx, h, "unpack", job, nil)
-}
-
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("LPM_MUST_SANDBOX") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
-// output is a file that a container and an exercise write to.
-func output(t *testing.T) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "output"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
-func streams(t *testing.T) enforcer.Streams {
-	t.Helper()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { null.Close() })
-	out := output(t)
-	t.Cleanup(func() {
-		if t.Failed() {
-			text, _ := os.ReadFile(out.Name())
-			t.Logf("the container printed:\n%s", text)
+	t.Run("by the command's failure", func(t *testing.T) {
+		o := l.run(t, l.job(t, "exit", "3"))
+		var command *CommandError
+		if !errors.As(o.Failure, &command) || command.ExitCode() != 3 {
+			t.Errorf("failure: %v", o.Failure)
 		}
 	})
-	return enforcer.Streams{In: null, Out: out, Err: out}
+	t.Run("by time", func(t *testing.T) {
+		j := l.job(t, "sleep", "1h")
+		j.For = 300 * time.Millisecond
+		if o := l.run(t, j); o.Failure != nil || len(o.Warnings) > 0 || len(o.Record.Programs) == 0 {
+			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
+		}
+	})
+	t.Run("by time, in an orderly way", func(t *testing.T) {
+		j := l.job(t, "wait")
+		j.For = 300 * time.Millisecond
+		o := l.run(t, j)
+		if o.Failure != nil || len(o.Warnings) > 0 || !strings.Contains(printed(t, j), "SIGTERM") {
+			t.Errorf("failure %v, warnings %q, printed %q", o.Failure, o.Warnings, printed(t, j))
+		}
+	})
+	t.Run("killed after the grace time", func(t *testing.T) {
+		j := l.job(t, "ignore-signals", "1h")
+		j.For, j.Grace = 300*time.Millisecond, 100*time.Millisecond
+		if o := l.run(t, j); o.Failure != nil || !mentions(o.Warnings, "killed") {
+			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		j, interrupt := l.interrupted(t, "wait")
+		interrupt()
+		if o := l.run(t, j); o.Failure != nil || len(o.Warnings) > 0 || len(o.Record.Programs) == 0 {
+			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
+		}
+	})
+	t.Run("interrupted twice", func(t *testing.T) {
+		j, interrupt := l.interrupted(t, "ignore-signals", "1h")
+		j.Grace = time.Hour
+		interrupt()
+		interrupt()
+		if o := l.run(t, j); o.Failure != nil || !mentions(o.Warnings, "killed") {
+			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
+		}
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		j := l.job(t, "sleep", "1h")
+		j.Progress = func(line string) {
+			if line == "recording" {
+				time.AfterFunc(200*time.Millisecond, cancel)
+			}
+		}
+		if _, err := Run(ctx, l.store, j); !errors.Is(err, context.Canceled) {
+			t.Errorf("error: %v", err)
+		}
+	})
+	t.Run("interrupted before it ran", func(t *testing.T) {
+		interrupt := make(chan os.Signal, 1)
+		j := l.job(t, "sleep", "1h")
+		j.Interrupt = interrupt
+		j.Progress = func(line string) {
+			if strings.HasPrefix(line, "preparing") {
+				interrupt <- unix.SIGINT
+				for len(interrupt) > 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}
+		if _, err := Run(t.Context(), l.store, j); !errors.Is(err, context.Canceled) {
+			t.Errorf("error: %v", err)
+		}
+	})
 }
 
-func TestDebug(t *testing.T) {
-	image := os.Getenv("IMG")
-	s, img := loaded(t, image)
-	j := Job{Image: img, Streams: streams(t), Progress: func(l string) { t.Log(time.Now().Format("05.000"), l) }, Exercise: os.Getenv("EX")}
-	if a := os.Getenv("ARGS"); a != "" {
-		json.Unmarshal([]byte(a), &j.Options.Args)
+// interrupted returns a job and what interrupts it once it runs.
+func (l *lab) interrupted(t *testing.T, args ...string) (Job, func()) {
+	j := l.job(t, args...)
+	interrupts := make(chan os.Signal)
+	j.Interrupt = interrupts
+	recording := make(chan struct{})
+	j.Progress = func(line string) {
+		if line == "recording" {
+			// Time for the program to have its handlers in place.
+			time.AfterFunc(500*time.Millisecond, func() { close(recording) })
+		}
 	}
-	o, err := Run(t.Context(), s, j)
-	if err != nil {
-		t.Fatal(err)
+	n := 0
+	return j, func() {
+		n++
+		wait := time.Duration(n-1) * 200 * time.Millisecond
+		go func() {
+			<-recording
+			time.Sleep(wait)
+			select {
+			case interrupts <- unix.SIGINT:
+			case <-t.Context().Done():
+			}
+		}()
 	}
-	t.Log(o.Failure, o.Warnings)
-	b, err := o.Record.Encode()
-	fmt.Println(len(b), err)
-	os.WriteFile("/tmp/wl-"+image+".json", b, 0o644)
+}
+
+func mentions(lines []string, word string) bool {
+	return slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, word) })
+}
+
+// TestExercises runs Python, whose image exposes port 8000.
+func TestExercises(t *testing.T) {
+	l := newLab(t, "python3")
+
+	t.Run("passing", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t)
+		j.Exercise = `env | grep -E '^LPM_(HOST|PORT)' | sort && curl -fsS http://$LPM_HOST:$LPM_PORT/health`
+		o := l.run(t, j)
+		if o.Failure != nil || o.Record.Workload.Exercise != j.Exercise {
+			t.Errorf("failure %v, exercise %q", o.Failure, o.Record.Workload.Exercise)
+		}
+		const want = "LPM_HOST=127.0.0.1\nLPM_PORT=8000\nLPM_PORTS=8000/tcp\nLPM_PORT_8000_TCP=8000\n"
+		if text := printed(t, j); !strings.Contains(text, want) || !strings.Contains(text, "\nok\n") {
+			t.Errorf("the exercise printed %q", printed(t, j))
+		}
+	})
+	t.Run("failing", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t)
+		j.Exercise = "exit 7"
+		var exercise *ExerciseError
+		if o := l.run(t, j); !errors.As(o.Failure, &exercise) || exercise.ExitCode() != 7 {
+			t.Errorf("failure: %v", o.Failure)
+		}
+	})
+	t.Run("ended with what it has started", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t)
+		j.For = 2 * time.Second
+		j.Exercise = "sleep 1h | sleep 1h"
+		if o := l.run(t, j); o.Failure != nil || !mentions(o.Warnings, "before it was through") {
+			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
+		}
+	})
+	t.Run("whose container ends first", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t)
+		j.Options.Args = []string{"-c", "import socket; socket.create_server(('127.0.0.1', 8000)).accept()"}
+		j.Exercise, j.Grace = "sleep 1h", 100*time.Millisecond
+		if o := l.run(t, j); !errors.Is(o.Failure, errEndedEarly) {
+			t.Errorf("failure: %v", o.Failure)
+		}
+	})
+	t.Run("that ends the container", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t)
+		j.Options.Args = []string{"-c", "import socket; s = socket.create_server(('127.0.0.1', 8000)); s.accept(); s.accept()"}
+		j.Exercise = "curl -sS http://$LPM_HOST:$LPM_PORT/ || sleep 0.2"
+		if o := l.run(t, j); o.Failure != nil || len(o.Warnings) > 0 {
+			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
+		}
+	})
+	t.Run("of a container that is never ready", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t, "-c", "import time; time.sleep(3600)")
+		j.Exercise, j.Ready = "true", 300*time.Millisecond
+		var ready *NotReadyError
+		if o := l.run(t, j); !errors.As(o.Failure, &ready) || ready.Ended || ready.Port != 8000 {
+			t.Errorf("failure: %v", o.Failure)
+		}
+	})
+	t.Run("of a container that ends before it is ready", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t, "-c", "import sys; sys.exit(5)")
+		j.Exercise = "true"
+		var ready *NotReadyError
+		if o := l.run(t, j); !errors.As(o.Failure, &ready) || !ready.Ended || ready.ExitCode() != 5 {
+			t.Errorf("failure: %v", o.Failure)
+		}
+	})
+	t.Run("where something else has the port", func(t *testing.T) {
+		free(t, 8000)
+		listener, err := net.Listen("tcp", "127.0.0.1:8000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		j := l.job(t)
+		j.Exercise = "true"
+		var taken *PortTakenError
+		if _, err := Run(t.Context(), l.store, j); !errors.As(err, &taken) || taken.Port != 8000 {
+			t.Errorf("error: %v", err)
+		}
+	})
+}
+
+// TestWhatIsRecorded looks at single facts of runs of the static image.
+func TestWhatIsRecorded(t *testing.T) {
+	l := newLab(t, "static")
+
+	t.Run("a script with its interpreter", func(t *testing.T) {
+		j := l.job(t, "/script")
+		j.Options.Entrypoint = []string{}
+		o := l.run(t, j)
+		if p := o.Record.Programs; len(p) != 1 || p[0].Path != "/script" || p[0].Interpreter != "/static" {
+			t.Errorf("programs: %+v", p)
+		}
+	})
+	t.Run("a program that is started later", func(t *testing.T) {
+		o := l.run(t, l.job(t, "spawn", "/static", "true"))
+		if o.Failure != nil || callCount(o.Record, "execve") != 1 {
+			t.Errorf("failure %v, %d executions", o.Failure, callCount(o.Record, "execve"))
+		}
+	})
+	t.Run("nothing of the launch", func(t *testing.T) {
+		o := l.run(t, l.job(t, "true"))
+		for _, name := range []string{"execveat", "execve", "seccomp", "mount", "pivot_root", "setuid", "landlock_restrict_self"} {
+			if n := callCount(o.Record, name); n > 0 {
+				t.Errorf("%s was recorded %d times", name, n)
+			}
+		}
+	})
+	t.Run("a change of user", func(t *testing.T) {
+		j := l.job(t, "setid", "33", "33")
+		j.Identity = manifest.IdentityRange
+		o := l.run(t, j)
+		if o.Failure != nil || o.Record.Identity.Mode != manifest.IdentityRange {
+			t.Fatalf("failure %v, identity %+v", o.Failure, o.Record.Identity)
+		}
+		p := propose(t, o)
+		var names []string
+		for _, c := range p.Manifest.Capabilities {
+			names = append(names, c.Name)
+		}
+		if p.Manifest.Identity.Mode != manifest.IdentityRange || !slices.Contains(names, "CAP_SETUID") || !slices.Contains(names, "CAP_SETGID") {
+			t.Errorf("proposed identity %+v, capabilities %q", p.Manifest.Identity, names)
+		}
+	})
+	t.Run("a change of user that one id does not allow", func(t *testing.T) {
+		j := l.job(t, "setid", "33", "33")
+		j.Identity = manifest.IdentitySingle
+		if o := l.run(t, j); o.Failure == nil || o.Record.Identity.Mode != manifest.IdentitySingle {
+			t.Errorf("failure %v, identity %+v", o.Failure, o.Record.Identity)
+		}
+	})
+	t.Run("the peak of memory", func(t *testing.T) {
+		j := l.job(t, "allocate", "96")
+		o := l.run(t, j)
+		if o.Failure != nil {
+			t.Fatal(o.Failure)
+		}
+		if o.Record.Peaks.Memory < 96<<20 {
+			t.Errorf("the peak is %d bytes", o.Record.Peaks.Memory)
+		}
+	})
+	t.Run("what was written, never on the image", func(t *testing.T) {
+		o := l.run(t, l.job(t, "write", "/made", "text"))
+		if o.Failure != nil || !slices.ContainsFunc(o.Record.Files, func(f evidence.File) bool { return f.Path == "/made" }) {
+			t.Fatalf("failure %v, files %+v", o.Failure, o.Record.Files)
+		}
+		if o := l.run(t, l.job(t, "cat", "/made")); o.Failure == nil {
+			t.Error("the file is there in the next run")
+		}
+	})
+	t.Run("facts of the image, again from the store", func(t *testing.T) {
+		o := l.run(t, l.job(t, "true"))
+		facts, err := Facts(t.Context(), l.store, []*evidence.Record{o.Record})
+		if err != nil || !reflect.DeepEqual(facts, o.Facts) {
+			t.Errorf("got %+v, %v\nwant %+v", facts, err, o.Facts)
+		}
+	})
+}
+
+func callCount(r *evidence.Record, name string) uint64 {
+	for _, c := range r.Calls {
+		if c.Name == name {
+			return c.Count
+		}
+	}
+	return 0
+}
+
+func propose(t *testing.T, o *Outcome) *analyzer.Proposal {
+	t.Helper()
 	p, err := analyzer.Propose([]*evidence.Record{o.Record}, o.Facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("%s", p.CUE())
-	for _, w := range p.Warnings {
-		fmt.Println("WARN", w)
-	}
-	text, _ := os.ReadFile(j.Streams.Out.Name())
-	t.Logf("%s", text)
-	_ = plan.Record
-	_ = bytes.Equal
-	_ = exec.Command
-	_ = unix.SIGTERM
+	return p
 }

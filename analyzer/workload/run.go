@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -48,12 +49,20 @@ func (r *run) conduct(ctx context.Context) error {
 	r.signals, r.ended = make(chan os.Signal), make(chan struct{})
 	started := make(chan int, 1)
 	r.job.Progress("recording")
+	streams, attach := r.streams()
 	go func() {
 		defer close(r.ended)
-		r.result, r.err = r.prepared.Run(ctx, r.job.Streams, r.signals, enforcer.Observer{
-			Policy:  r.recorder,
-			Started: func(pid int) { started <- pid },
+		var attached sync.WaitGroup
+		var attachErr error
+		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, enforcer.Observer{
+			Policy: r.recorder,
+			Started: func(pid int) {
+				attached.Go(func() { attachErr = attach(ctx) })
+				started <- pid
+			},
 		})
+		attached.Wait()
+		r.err = errors.Join(r.err, attachErr)
 	}()
 	select {
 	case <-r.ended: // it never started, or has ended already
@@ -63,6 +72,18 @@ func (r *run) conduct(ctx context.Context) error {
 		r.work(ctx)
 		<-r.ended
 		return errors.Join(r.err, <-sampled)
+	}
+}
+
+// streams are what the container gets, and what connects them with the
+// caller's.
+func (r *run) streams() (enforcer.Streams, func(context.Context) error) {
+	t := r.job.Terminal
+	if t == nil {
+		return r.job.Streams, func(context.Context) error { return nil }
+	}
+	return enforcer.Streams{In: t.Slave, Out: t.Slave, Err: t.Slave}, func(ctx context.Context) error {
+		return t.Attach(ctx, r.job.Streams.In, r.job.Streams.Out)
 	}
 }
 
@@ -194,15 +215,16 @@ func (r *run) send(s syscall.Signal) bool {
 	}
 }
 
-// judgeEnd warns of an end that is neither an orderly one nor that of the
-// signal.
+// judgeEnd warns of an end that a signal brought and not the one that was
+// sent. A status of its own is a program's way to say that it was told to end.
 func (r *run) judgeEnd() {
-	switch r.result.Code {
-	case 0, 128 + int(r.stop):
-	case 128 + int(unix.SIGKILL):
-		// The first process of a pid namespace without a handler for a
-		// signal is killed in its place.
+	switch s := syscall.Signal(r.result.Code - 128); s {
+	// The first process of a pid namespace that has no handler for a signal
+	// is killed in its place.
+	case r.stop, unix.SIGKILL:
 	default:
-		r.warn("the container ended with status %d after %s", r.result.Code, signalName(r.stop))
+		if s > 0 {
+			r.warn("the container crashed (%s) when it was told to end", signalName(s))
+		}
 	}
 }

@@ -34,6 +34,10 @@ type Job struct {
 	// Streams are the container's; the exercise writes to Err. They stay the
 	// caller's.
 	Streams enforcer.Streams
+	// Terminal, where not nil, is what the container has in place of the
+	// streams, with which it is connected while the container runs. It stays
+	// the caller's.
+	Terminal *enforcer.Terminal
 
 	// For ends the run after that time; 0 is no limit.
 	For time.Duration
