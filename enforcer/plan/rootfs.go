@@ -43,10 +43,11 @@ func (b *builder) attach(about string, mount Arg, at string) {
 	b.do(about, "close", target)
 }
 
-// at opens a path of the new root.
+// at opens a path of the new root. RESOLVE_IN_ROOT counts from the descriptor
+// that is given, so that the working folder does not matter.
 func (b *builder) at(about, p string) Arg {
 	h := how("O_PATH|O_CLOEXEC", resolveReal)
-	return b.open(about, "openat2", fd(rootFD), text(strings.TrimPrefix(p, "/")), h, size(h))
+	return b.open(about, "openat2", fd(rootFD), text(p), h, size(h))
 }
 
 // rootFD is the name of the new root's descriptor.

@@ -1,0 +1,129 @@
+package enforcer_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// TestAttacks lets a container that may run Python, and nearly every ordinary
+// system call, try to get at what its manifest does not grant. Where the
+// manifest can grant it, the same attempt is shown to succeed then: an attempt
+// that could never work would prove nothing.
+func TestAttacks(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the attempts are written for amd64")
+	}
+	l := newLab(t, "python3")
+	granted, other := listener(t), listener(t)
+	name := "lpm-test-" + strconv.Itoa(os.Getpid())
+	abstract, err := net.Listen("unix", "@"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abstract.Close()
+	attempts, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The sources may be where the container's user cannot go.
+	script, err := os.ReadFile(filepath.Join(attempts, "attack.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "attack.py"), script, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	ports := []string{strconv.Itoa(int(granted)), strconv.Itoa(int(other))}
+	host := hostNetwork(granted, 0)
+	program := func(path string) func(*manifest.Manifest) {
+		return func(m *manifest.Manifest) { m.Execute = append(m.Execute, manifest.Program{Path: path}) }
+	}
+	tests := []struct {
+		name  string
+		args  []string
+		base  func(m *manifest.Manifest)
+		grant func(m *manifest.Manifest)
+	}{
+		{name: "loader", grant: program("/usr/bin/dash")},
+		{name: "read_program", grant: program("/usr/bin/dash")},
+		{name: "written_program"},
+		{name: "loader_written"},
+		{name: "shared_memory_program"},
+		{name: "memfd_program"},
+		{name: "memfd_unsealed", grant: program(manifest.AnyProgram)},
+		{name: "race_program", base: program("/usr/bin/env")},
+		{name: "race_connect", args: ports, base: host, grant: func(m *manifest.Manifest) {
+			m.Network.Egress[0].Ports = append(m.Network.Egress[0].Ports, manifest.Port(other))
+		}},
+		{name: "fast_open", args: ports[:1], base: host},
+		{name: "listen_unbound", base: host},
+		{name: "listen_chosen", base: host},
+		{name: "abstract_socket", args: []string{name}, base: host},
+		{name: "x32"},
+		{name: "int80"},
+		{name: "masked"},
+		{name: "sysctl"},
+		{name: "other_processes"},
+		{name: "descriptors"},
+		{name: "host_root", args: []string{folder}},
+		{name: "hard_link"},
+		{name: "fork_bomb", base: func(m *manifest.Manifest) { m.Resources.PIDs = 20 }, grant: func(m *manifest.Manifest) { m.Resources.PIDs = 1000 }},
+		{name: "fill", grant: func(m *manifest.Manifest) { m.Filesystem.Writable[0].Size = 128 << 20 }},
+	}
+	for _, a := range tests {
+		t.Run(a.name, func(t *testing.T) {
+			l := *l
+			l.t = t
+			// Root is bound by no RLIMIT_NPROC, and is told so.
+			l.options.BestEffort = true
+			args := append([]string{"/attack/attack.py", a.name}, a.args...)
+			o := l.run(python(folder, a.base), args...)
+			if succeeded(o) && !(a.name == "fork_bomb" && os.Getuid() == 0) {
+				t.Errorf("the attempt succeeded: %s%s", o.out, o.err)
+			}
+			if a.grant == nil {
+				return
+			}
+			o = l.run(python(folder, a.base, a.grant), args...)
+			if !succeeded(o) {
+				t.Errorf("granted, the attempt failed: %s%s%+v", o.out, o.err, o.Denials)
+			}
+		})
+	}
+}
+
+// succeeded reports whether an attempt got through. The program "id", which
+// one of them tries to reach, prints "uid=".
+func succeeded(o outcome) bool {
+	return strings.Contains(o.out, "SUCCEEDED") || strings.Contains(o.out, "uid=")
+}
+
+// python grants what a Python program that starts others needs.
+func python(attempts string, changes ...func(m *manifest.Manifest)) *manifest.Manifest {
+	m := static(func(m *manifest.Manifest) {
+		sockets(m)
+		spawns(m)
+		m.Execute = []manifest.Program{{Path: "/usr/bin/python3"}}
+		m.Filesystem.Writable = []manifest.WritablePath{{Path: "/tmp", Size: 32 << 20}}
+		m.Mounts = []manifest.Mount{{Path: "/attack", Host: attempts}}
+	})
+	grant(m, "access", "chdir", "chmod", "dup", "dup2", "fchmod", "fork", "ftruncate", "getsockname", "link", "linkat",
+		"lstat", "memfd_create", "mkdir", "mremap", "open", "pipe", "poll", "ppoll", "pselect6", "pwrite64", "readlink",
+		"rename", "select", "set_tid_address", "stat", "sysinfo", "umask", "unlink", "vfork", "close_range", "getrusage",
+		"execveat", "clock_getres", "getpgrp", "writev", "exit", "execve", "fsync", "gettimeofday")
+	for _, change := range changes {
+		if change != nil {
+			change(m)
+		}
+	}
+	return m
+}
