@@ -72,7 +72,8 @@ type Condition struct {
 	// Arg is the argument's position, from 0 to 5.
 	Arg int `json:"arg"`
 	// Mask selects bits before comparing: a number such as "0xf", or symbols
-	// joined by "|". Empty selects all bits.
+	// joined by "|". Empty selects the bits that the kernel looks at: the
+	// low 32 of an argument known to be an int, otherwise all of them.
 	Mask string `json:"mask,omitempty"`
 	// OneOf lists values: a number ("0x5401", "1"), a symbol that [Symbol]
 	// knows for the call's argument ("AF_INET"), or symbols joined by "|".

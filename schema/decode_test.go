@@ -117,7 +117,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"field given twice in JSON", "a.json", `{"version": 1, "version": 1}`, []string{
 			`a.json:1:17: field "version" appears twice`,
 		}},
-		{"not JSON", "a.json", `{"version": }`, []string{`a.json:1:13: `}},
+		{"not JSON", "a.json", `{"version": }`, []string{`a.json:1:13: not JSON: invalid character '}' looking for beginning of value`}},
+		{"JSON that ends early", "a.json", "{\n\"version\": 1", []string{`a.json:2:12: not JSON: unexpected end of JSON input`}},
 		{"not YAML", "a.yaml", "version: [1", []string{`a.yaml:`}},
 		{"not CUE", "a.cue", "version: [1", []string{`a.cue:1:`}},
 		{"reference to nothing", "a.cue", head + "execute: [{path: redis}]", []string{`a.cue:3:18: reference "redis" not found`}},

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -34,6 +36,9 @@ func read(ctx *cue.Context, name string, data []byte) (cue.Value, error) {
 	strict := true
 	switch filepath.Ext(name) {
 	case ".json":
+		if err := checkJSON(name, data); err != nil {
+			return cue.Value{}, err
+		}
 		var expr ast.Expr
 		if expr, err = json.Extract(name, data); err == nil {
 			file = &ast.File{Filename: name, Decls: []ast.Decl{&ast.EmbedDecl{Expr: expr}}}
@@ -86,6 +91,23 @@ func checkBytes(name string, data []byte) error {
 		}
 	}
 	return nil
+}
+
+// checkJSON says what is wrong with a JSON text; CUE says only that it is not
+// one.
+func checkJSON(name string, data []byte) error {
+	var any any
+	err := stdjson.Unmarshal(data, &any)
+	bad, ok := errors.AsType[*stdjson.SyntaxError](err)
+	if !ok {
+		return err
+	}
+	// The offset is that after the byte at fault.
+	before := data[:max(bad.Offset-1, 0)]
+	return Errors{{
+		File: name, Message: "not JSON: " + bad.Error(),
+		Line: 1 + bytes.Count(before, []byte("\n")), Col: len(before) - bytes.LastIndexByte(before, '\n'),
+	}}
 }
 
 // checkRepeated refuses a field that is given twice. CUE would accept it where
