@@ -26,6 +26,7 @@ type pathUse struct {
 	access evidence.Access
 	needs  presence
 	follow bool   // the last element's link is followed
+	empty  bool   // AT_EMPTY_PATH: no path names the descriptor itself
 	bits   uint32 // of the file's mode that are asked for
 	owner  bool   // only the owner may
 }
@@ -105,9 +106,9 @@ func usesOf(name string, a [6]uint64) []pathUse {
 	case "lstat", "readlink", "lgetxattr", "llistxattr":
 		return look(here, a[0], false)
 	case "newfstatat":
-		return look(int32(a[0]), a[1], follows(a[3]))
+		return []pathUse{{dirfd: int32(a[0]), addr: a[1], follow: follows(a[3]), empty: a[3]&unix.AT_EMPTY_PATH != 0}}
 	case "statx":
-		return look(int32(a[0]), a[1], follows(a[2]))
+		return []pathUse{{dirfd: int32(a[0]), addr: a[1], follow: follows(a[2]), empty: a[2]&unix.AT_EMPTY_PATH != 0}}
 	case "faccessat":
 		return look(int32(a[0]), a[1], true)
 	case "faccessat2":
@@ -134,6 +135,12 @@ func (r *Recorder) notePaths(c call) error {
 				return nil
 			}
 			return r.noteDescriptor(c, u.dirfd)
+		}
+		if u.empty {
+			// How C libraries make fstat; nothing is searched for it.
+			if text, err := c.String(u.addr, unix.PathMax); err != nil || text == "" {
+				return err
+			}
 		}
 		resolve := c.Path
 		if u.follow {

@@ -53,7 +53,7 @@ func Scan(root, architecture string, paths []string) (*Evidence, error) {
 	defer dir.Close()
 	s := &scan{
 		root: dir, architecture: architecture, wrappers: wrapperTable(),
-		found: Evidence{Reachable: map[string]string{}},
+		found: Evidence{Reachable: map[string]string{}}, musl: map[string]string{},
 		known: map[string]bool{}, bases: map[string]string{},
 	}
 	for _, p := range paths {
@@ -79,6 +79,13 @@ func Scan(root, architecture string, paths []string) (*Evidence, error) {
 	if len(queue) > 0 {
 		s.found.Unknown = append(s.found.Unknown, queue...)
 	}
+	if !strings.HasPrefix(s.found.Libc, "glibc") {
+		for name, how := range s.musl {
+			if _, ok := s.found.Reachable[name]; !ok {
+				s.found.Reachable[name] = how
+			}
+		}
+	}
 	slices.Sort(s.found.Unknown)
 	s.found.Unknown = slices.Compact(s.found.Unknown)
 	return &s.found, nil
@@ -87,8 +94,9 @@ func Scan(root, architecture string, paths []string) (*Evidence, error) {
 type scan struct {
 	root         *os.File
 	architecture string
-	wrappers     map[string][]string
+	wrappers     map[string][]wrapper
 	found        Evidence
+	musl         map[string]string // what is reachable if the C library is musl
 	known        map[string]bool
 	bases        map[string]string // libraries that were loaded, by name
 }
@@ -126,16 +134,34 @@ func (s *scan) file(p string) ([]string, error) {
 
 // reach notes the calls that an imported function leads to.
 func (s *scan) reach(symbol, p string) {
-	for _, name := range callsOf(s.wrappers, symbol) {
-		if _, ok := manifest.LookupSyscall(s.architecture, name); !ok {
+	calls, musl := callsOf(s.wrappers, symbol)
+	s.note(s.found.Reachable, calls, symbol, p)
+	s.note(s.musl, musl, symbol, p)
+}
+
+func (s *scan) note(reachable map[string]string, calls []string, symbol, p string) {
+	for _, forms := range calls {
+		name, ok := s.firstForm(forms)
+		if !ok {
 			continue
 		}
 		how := fmt.Sprintf("%s imported by %s", symbol, p)
 		// The first in order, so that the answer does not depend on it.
-		if old, ok := s.found.Reachable[name]; !ok || how < old {
-			s.found.Reachable[name] = how
+		if old, ok := reachable[name]; !ok || how < old {
+			reachable[name] = how
 		}
 	}
+}
+
+// firstForm returns the first of the calls in "mkdir|mkdirat" that the
+// architecture has.
+func (s *scan) firstForm(forms string) (string, bool) {
+	for name := range strings.SplitSeq(forms, "|") {
+		if _, ok := manifest.LookupSyscall(s.architecture, name); ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // open opens a regular file inside the tree, whatever links say.

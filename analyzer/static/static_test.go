@@ -16,8 +16,8 @@ import (
 func TestCallsOf(t *testing.T) {
 	table := wrapperTable()
 	for _, test := range []struct{ symbol, want string }{
-		{"poll", "ppoll"},
-		{"__poll_chk", "ppoll"},
+		{"poll", "poll|ppoll"},
+		{"__poll_chk", "poll|ppoll"},
 		{"__xstat64", "newfstatat"},
 		{"pwrite64", "pwrite64"},
 		{"fopen@GLIBC_2.2.5", "openat"},
@@ -26,8 +26,26 @@ func TestCallsOf(t *testing.T) {
 		{"posix_spawn", "execve"},
 		{"system", "wait4"},
 	} {
-		if got := callsOf(table, test.symbol); !slices.Contains(got, test.want) {
+		if got, _ := callsOf(table, test.symbol); !slices.Contains(got, test.want) {
 			t.Errorf("%s makes %v, want %s among them", test.symbol, got, test.want)
+		}
+	}
+}
+
+func TestFormsByArchitecture(t *testing.T) {
+	for arch, want := range map[string]string{"amd64": "mkdir", "arm64": "mkdirat"} {
+		s := scan{architecture: arch}
+		if got, _ := s.firstForm("mkdir|mkdirat"); got != want {
+			t.Errorf("%s: %s, want %s", arch, got, want)
+		}
+	}
+}
+
+func TestOldFormsAreMuslsAlone(t *testing.T) {
+	for symbol, old := range map[string]string{"open64": "open", "stat": "stat", "fork": "fork", "getrlimit": "getrlimit"} {
+		calls, musl := callsOf(wrapperTable(), symbol)
+		if slices.Contains(calls, old) || !slices.Contains(musl, old) {
+			t.Errorf("%s makes %v, in musl also %v; want %s in musl only", symbol, calls, musl, old)
 		}
 	}
 }
@@ -35,7 +53,7 @@ func TestCallsOf(t *testing.T) {
 // TestWrappersNameCalls holds that no line of the table is misspelt.
 func TestWrappersNameCalls(t *testing.T) {
 	for _, w := range wrappers {
-		for _, call := range strings.Fields(w.calls) {
+		for _, call := range strings.FieldsFunc(w.calls+" "+w.musl, func(r rune) bool { return r == ' ' || r == '|' }) {
 			_, amd64 := manifest.LookupSyscall("amd64", call)
 			_, arm64 := manifest.LookupSyscall("arm64", call)
 			if !amd64 && !arm64 {
@@ -99,6 +117,9 @@ func TestScan(t *testing.T) {
 	}
 	if !strings.HasPrefix(e.Libc, "glibc 2.") && e.Libc != "musl" {
 		t.Errorf("libc %q", e.Libc)
+	}
+	if _, ok := e.Reachable["open"]; ok != (e.Libc == "musl") {
+		t.Errorf("open is reachable: %t with %s", ok, e.Libc)
 	}
 	if want := []string{"/none", "/outside/hostname"}; !slices.Equal(e.Unknown, want) {
 		t.Errorf("unknown %q, want %q", e.Unknown, want)
