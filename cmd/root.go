@@ -118,7 +118,7 @@ func verbs(s *session) []verbGroup {
 			newLoad(s), newPull(s), newImages(s), newRemove(s), newPrune(s),
 		}},
 		{"manifests", "Manifests", []*cobra.Command{
-			newValidate(s), newAttach(s), newInspect(s), newExplain(s), newDiff(s), newCheck(s),
+			newAnalyze(s), newValidate(s), newAttach(s), newInspect(s), newExplain(s), newDiff(s), newCheck(s),
 		}},
 		{"approvals", "Approvals", []*cobra.Command{
 			newApprove(s), newRevoke(s), newKey(s),

@@ -1,0 +1,321 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/least-privilege/lpm/analyzer"
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/workload"
+	"github.com/least-privilege/lpm/cmd/render"
+	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/store"
+)
+
+// analyzeFlags are the flags of lpm analyze.
+type analyzeFlags struct {
+	plan.Options
+	entrypoint  string
+	identity    identity
+	interactive bool
+	limit       time.Duration
+	exercise    string
+	ready       time.Duration
+	keepGoing   bool
+	from        []string
+	output      string
+	evidence    string
+}
+
+func newAnalyze(s *session) *cobra.Command {
+	var f analyzeFlags
+	c := &cobra.Command{
+		Use:   "analyze IMAGE [-- ARG...] | --from RECORD...",
+		Short: "Watch an image run, and propose a manifest",
+		Long: `Analyze runs an image as run would, refuses it nothing, watches every process,
+and proposes the least manifest under which this run could have been: a CUE
+file with a reason for each entry, on standard output or in the file of -o. What
+the container prints goes to standard error.
+
+The run ends with the image's command, after --for, at Ctrl-C, or with the
+command of --exercise. That one is run on the host by sh -c, once the image's
+first TCP port accepts connections, and finds the container by its environment:
+
+  LPM_HOST=127.0.0.1  LPM_PORT=6379  LPM_PORTS="6379/tcp 6380/tcp"
+  LPM_PORT_6379_TCP=6379  LPM_PORT_6380_TCP=6380
+
+The container is then told to end, by the image's stop signal, and what it does
+to end is watched too. A second Ctrl-C kills it.
+
+While it is watched, the container has the network of this machine. Watch what
+you would run without lpm, and give it all the work that it will have to do:
+what it did not do, the manifest will not have.
+
+Of a run whose command or exercise fails nothing is proposed or kept, unless
+--keep-going says so, and the exit code is that of what failed.`,
+		Example: `  lpm analyze redis -o redis.cue --exercise 'redis-benchmark -p $LPM_PORT -q'
+  lpm analyze nginx --for 30s --evidence nginx.json >nginx.cue
+  lpm analyze debian -- sh -c 'apt-get --version'
+  lpm analyze --from monday.json tuesday.json`,
+	}
+	flags := c.Flags()
+	flags.StringVarP(&f.output, "output", "o", "", "write the proposal to `FILE`")
+	flags.StringVar(&f.evidence, "evidence", "", "keep the record of the run in `FILE`")
+	flags.StringArrayVar(&f.from, "from", nil, "run nothing, and propose from this and further `RECORD`s, as --evidence keeps them")
+	flags.DurationVar(&f.limit, "for", 0, "end the run after this `TIME`, such as 30s")
+	flags.StringVar(&f.exercise, "exercise", "", "exercise the container with this `COMMAND`, and end the run with it")
+	flags.DurationVar(&f.ready, "ready", time.Minute, "how much `TIME` the container has until it can be exercised")
+	flags.BoolVar(&f.keepGoing, "keep-going", false, "propose although the command or the exercise failed")
+	flags.Var(&f.identity, "identity", "give the container a `KIND` of user ids: single or range (a range where there is one)")
+	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
+	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
+	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
+	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
+	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
+	for _, name := range []string{"evidence", "for", "exercise", "ready", "keep-going", "identity", "interactive", "tty", "env", "workdir", "entrypoint"} {
+		c.MarkFlagsMutuallyExclusive("from", name)
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		switch dash := c.ArgsLenAtDash(); {
+		case len(f.from) > 0 && dash < 0:
+			return nil
+		case len(f.from) > 0:
+			return errors.New("--from runs nothing, so there is no command to give")
+		case len(args) == 0 || dash == 0:
+			return errors.New("missing argument: IMAGE")
+		case dash < 0 && len(args) > 1:
+			return fmt.Errorf("unexpected argument: %s (the container's command comes after --)", args[1])
+		case dash > 1:
+			return fmt.Errorf("unexpected argument: %s", args[1])
+		}
+		return nil
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(f.from) > 0 {
+			return s.proposeAgain(c.Context(), append(f.from, args...), f.output)
+		}
+		f.Args = args[1:]
+		if flags.Changed("entrypoint") {
+			f.Entrypoint = []string{f.entrypoint}
+		}
+		f.Env = fromHere(f.Env)
+		return s.analyze(c.Context(), args[0], f)
+	}
+	return c
+}
+
+// identity is the value of --identity.
+type identity manifest.IdentityMode
+
+// String implements pflag.Value.
+func (i *identity) String() string { return string(*i) }
+
+// Type implements pflag.Value.
+func (i *identity) Type() string { return "kind" }
+
+// Set implements pflag.Value.
+func (i *identity) Set(text string) error {
+	switch m := manifest.IdentityMode(text); m {
+	case manifest.IdentitySingle, manifest.IdentityRange:
+		*i = identity(m)
+		return nil
+	}
+	return fmt.Errorf("%q is neither single nor range", text)
+}
+
+// analyze runs an image and proposes from what it did.
+func (s *session) analyze(ctx context.Context, name string, f analyzeFlags) error {
+	st, err := s.store()
+	if err != nil {
+		return err
+	}
+	image, err := s.image(st, name)
+	if err != nil {
+		return err
+	}
+	// What a run takes minutes to find must not be lost to a misspelled path.
+	for _, file := range []string{f.output, f.evidence} {
+		if _, err := os.Stat(filepath.Dir(file)); err != nil {
+			return err
+		}
+	}
+	outcome, err := s.watch(ctx, st, image, f)
+	if err != nil {
+		return failedStart(err)
+	}
+	for _, w := range outcome.Warnings {
+		s.term.Warn("%s", w)
+	}
+	if outcome.Failure != nil {
+		if !f.keepGoing {
+			return &exitError{code: exitCodeOf(outcome.Failure), err: &noProposalError{outcome.Failure}}
+		}
+		s.term.Warn("%v; proposing all the same", outcome.Failure)
+	}
+	if f.evidence != "" {
+		encoded, err := outcome.Record.Encode()
+		if err == nil {
+			err = os.WriteFile(f.evidence, encoded, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("keeping the record: %w", err)
+		}
+	}
+	return s.propose([]*evidence.Record{outcome.Record}, outcome.Facts, f.output)
+}
+
+// watch runs an image with the flags. An interrupt ends the run and not lpm.
+func (s *session) watch(ctx context.Context, st *store.Store, image store.Image, f analyzeFlags) (*workload.Outcome, error) {
+	interrupts := make(chan os.Signal, 2)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	j := workload.Job{
+		Image: image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
+		Streams: enforcer.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
+		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
+		Interrupt: interrupts, Progress: s.progress, Version: version,
+	}
+	if !f.interactive {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return nil, err
+		}
+		defer null.Close()
+		j.Streams.In = null
+	}
+	if f.TTY {
+		terminal, err := enforcer.OpenTerminal()
+		if err != nil {
+			return nil, err
+		}
+		defer terminal.Close()
+		j.Terminal, j.Options.Console = terminal, terminal.Path
+	}
+	return workload.Run(context.WithoutCancel(ctx), st, j)
+}
+
+// progress prints what a run does next.
+func (s *session) progress(line string) {
+	if !s.quiet {
+		fmt.Fprintf(s.term.Err, "lpm: %s\n", render.Escape(line))
+	}
+}
+
+// failedStart gives an error of a launch the code that run would end with, as
+// long as it is about the program and not about lpm.
+func failedStart(err error) error {
+	if code := enforcer.ExitCode(err); code != enforcer.ExitFailed {
+		return &exitError{code: code, err: err}
+	}
+	return err
+}
+
+// noProposalError is a run that is no example of a program at work.
+type noProposalError struct{ failure error }
+
+func (e *noProposalError) Error() string {
+	return fmt.Sprintf("nothing is proposed: %v", e.failure)
+}
+
+func (e *noProposalError) Unwrap() error { return e.failure }
+
+// Hint tells what can be done about it.
+func (e *noProposalError) Hint() string {
+	var a adviser
+	if errors.As(e.failure, &a) && a.Hint() != "" {
+		return a.Hint()
+	}
+	return "mend what failed, or propose from what was seen nevertheless, with --keep-going"
+}
+
+// exitCodeOf is the status of what failed in a run.
+func exitCodeOf(failure error) int {
+	var coded interface{ ExitCode() int }
+	if errors.As(failure, &coded) {
+		return coded.ExitCode()
+	}
+	return exitFailed
+}
+
+// proposeAgain proposes from records that were kept.
+func (s *session) proposeAgain(ctx context.Context, files []string, output string) error {
+	st, err := s.store()
+	if err != nil {
+		return err
+	}
+	var records []*evidence.Record
+	for _, file := range files {
+		r, err := readRecord(file)
+		if err != nil {
+			return err
+		}
+		records = append(records, r)
+	}
+	facts, err := workload.Facts(ctx, st, records)
+	if errors.Is(err, store.ErrNotFound) {
+		s.term.Warn("image %s is not in the store, so that the volumes it declares are unknown", records[0].Image.Digest)
+	} else if err != nil {
+		return err
+	}
+	return s.propose(records, facts, output)
+}
+
+// readRecord reads what --evidence has kept. One byte over the bound is enough
+// for the decoder to refuse it.
+func readRecord(file string) (*evidence.Record, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, evidence.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	r, err := evidence.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+// propose prints a proposal, or writes it to a file.
+func (s *session) propose(records []*evidence.Record, facts analyzer.ImageFacts, output string) error {
+	p, err := analyzer.Propose(records, facts)
+	if err != nil {
+		return err
+	}
+	for _, w := range p.Warnings {
+		s.term.Warn("%s", w)
+	}
+	if output == "" {
+		_, err := s.term.Out.Write(p.CUE())
+		return err
+	}
+	if err := os.WriteFile(output, p.CUE(), 0o644); err != nil {
+		return fmt.Errorf("writing the proposal: %w", err)
+	}
+	s.progress(fmt.Sprintf("%s: %s", output, counted(p.Manifest)))
+	return nil
+}
+
+// counted says how many permissions a manifest asks for.
+func counted(m *manifest.Manifest) string {
+	all := m.Permissions()
+	levels := map[manifest.Level]int{}
+	for _, p := range all {
+		levels[p.Level]++
+	}
+	return fmt.Sprintf("%d permissions, of them %d special and %d dangerous", len(all), levels[manifest.Special], levels[manifest.Dangerous])
+}
