@@ -84,7 +84,7 @@ func TestHowRunsEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		j := l.job(t, "sleep", "1h")
 		j.Progress = func(line string) {
-			if line == "recording" {
+			if strings.HasPrefix(line, "recording") {
 				time.AfterFunc(200*time.Millisecond, cancel)
 			}
 		}
@@ -117,7 +117,7 @@ func (l *lab) interrupted(t *testing.T, args ...string) (Job, func()) {
 	j.Interrupt = interrupts
 	recording := make(chan struct{})
 	j.Progress = func(line string) {
-		if line == "recording" {
+		if strings.HasPrefix(line, "recording") {
 			// Time for the program to have its handlers in place.
 			time.AfterFunc(500*time.Millisecond, func() { close(recording) })
 		}

@@ -48,7 +48,7 @@ func (r *run) warn(format string, args ...any) {
 func (r *run) conduct(ctx context.Context) error {
 	r.signals, r.ended = make(chan os.Signal), make(chan struct{})
 	started := make(chan int, 1)
-	r.job.Progress("recording")
+	r.job.Progress("recording, on this machine's network")
 	streams, attach := r.streams()
 	go func() {
 		defer close(r.ended)
