@@ -215,7 +215,7 @@ func within(base, p string) bool {
 
 // ownDevices are those that every container has, of its own.
 var ownDevices = [...]string{
-	"/dev/console", "/dev/fd", "/dev/full", "/dev/mqueue", "/dev/null", "/dev/ptmx", "/dev/pts", "/dev/random",
+	"/dev/console", "/dev/fd", "/dev/full", "/dev/null", "/dev/pts", "/dev/random",
 	"/dev/shm", "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
 }
 

@@ -160,7 +160,8 @@ type Mount struct {
 }
 
 // Device is a device node of the host beyond the six that every container
-// has (null, zero, full, random, urandom, tty).
+// has (null, zero, full, random, urandom, tty). "/dev/ptmx" is none of the
+// host's: it gives the container pseudo-terminals of its own.
 type Device struct {
 	// Path is the node's path below /dev on the host and in the container.
 	Path string `json:"path"`

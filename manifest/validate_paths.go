@@ -166,7 +166,7 @@ func checkHostPath(text string) error {
 
 // ownDevices are those that every container has, of its own.
 var ownDevices = []string{
-	"/dev/console", "/dev/fd", "/dev/full", "/dev/mqueue", "/dev/null", "/dev/ptmx", "/dev/pts", "/dev/random",
+	"/dev/console", "/dev/fd", "/dev/full", "/dev/null", "/dev/pts", "/dev/random",
 	"/dev/shm", "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
 }
 

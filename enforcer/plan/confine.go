@@ -155,8 +155,7 @@ func (b *builder) fsRules(ruleset Arg, handled []string) error {
 // overlay.
 func (b *builder) pathRule(ruleset Arg, p string, rights ...string) {
 	about := "allowing " + p
-	h := how("O_PATH|O_CLOEXEC", resolveHere)
-	f := b.open(about, "openat2", flags("AT_FDCWD"), text(p), h, size(h))
+	f := b.at(about, p)
 	b.do(about, "landlock_add_rule", ruleset, flags("LANDLOCK_RULE_PATH_BENEATH"),
 		structure(u64("allowed_access", flags(rights...)), u32("parent_fd", f)), null())
 	b.do(about, "close", f)

@@ -102,22 +102,17 @@ func tidy(rules []Rule) []Rule {
 func (b *builder) alternatives(s manifest.Syscall) ([][]Compare, error) {
 	lists := [][]Compare{nil}
 	for _, c := range s.When {
-		mask := wide(s.Name, c.Arg)
-		if c.Mask != "" {
-			m, err := manifest.Symbol(b.Host.Architecture, s.Name, c.Arg, c.Mask)
-			if err != nil {
-				return nil, err
-			}
-			mask &= m
+		mask, values, err := c.Resolve(b.Host.Architecture, s.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(lists)*len(values) > maxAlternatives {
+			return nil, fmt.Errorf("the conditions of %s have more than %d combinations", s.Name, maxAlternatives)
 		}
 		var next [][]Compare
-		for _, text := range c.OneOf {
-			v, err := manifest.Symbol(b.Host.Architecture, s.Name, c.Arg, text)
-			if err != nil {
-				return nil, err
-			}
+		for _, v := range values {
 			for _, l := range lists {
-				next = append(next, append(slices.Clone(l), Compare{Arg: c.Arg, Mask: mask, Value: v & mask}))
+				next = append(next, append(slices.Clone(l), Compare{Arg: c.Arg, Mask: mask, Value: v}))
 			}
 		}
 		lists = next
@@ -128,19 +123,9 @@ func (b *builder) alternatives(s manifest.Syscall) ([][]Compare, error) {
 	return lists, nil
 }
 
-// wide returns the bits of an argument that the kernel looks at. Most of the
-// arguments that can be named are an int or unsigned int, and a comparison of
-// the whole register would let 0x1_0000_0002 pass for something other than 2.
-func wide(call string, arg int) uint64 {
-	const word, register = 1<<32 - 1, 1<<64 - 1
-	if call == "clone" || call == "unshare" || call == "personality" {
-		return register
-	}
-	if (call == "prctl" || call == "fcntl" || call == "ioctl") && arg > 1 {
-		return register
-	}
-	return word
-}
+// maxAlternatives bounds the combinations of one entry's values, each of which
+// becomes a rule.
+const maxAlternatives = 1024
 
 // Address families, socket types and protocols of linux/socket.h, linux/net.h
 // and linux/in.h, which are the same on both architectures.

@@ -89,8 +89,7 @@ func (b *builder) seal() error {
 func (b *builder) execute() error {
 	const about = "starting the program"
 	p := b.plan.Process
-	h := how("O_PATH|O_CLOEXEC", resolveHere)
-	program := b.open(about, "openat2", flags("AT_FDCWD"), text(p.Program), h, size(h))
+	program := b.at(about, p.Program)
 	// The listener takes the lowest free number, which the parent must know
 	// beforehand: once the filter is loaded, nothing may be told any more.
 	next := b.open(about, "fcntl", fd("status"), flags("F_DUPFD_CLOEXEC"), number(3))
@@ -110,10 +109,6 @@ func (b *builder) execute() error {
 // resolveReal resolves a path that is known to be free of links, and fails if
 // it no longer is.
 const resolveReal = "RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS"
-
-// resolveHere does so once the root is the container's own. Without a
-// descriptor, RESOLVE_IN_ROOT would take the working folder for the root.
-const resolveHere = "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS"
 
 // how is struct open_how of linux/openat2.h.
 func how(open, resolve string) Arg {
