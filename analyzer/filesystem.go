@@ -223,11 +223,11 @@ var ownDevices = [...]string{
 func (p *proposer) devices() {
 	devices := gather(p.records,
 		func(r *evidence.Record) []evidence.Device { return r.Devices },
-		func(d evidence.Device) string { return d.Path },
+		deviceName,
 		func(d evidence.Device) evidence.Seen { return d.Seen },
 		func(into *evidence.Device, other evidence.Device) { into.Write = into.Write || other.Write })
 	for _, d := range devices {
-		name := d.fact.Path
+		name := deviceName(d.fact)
 		if slices.ContainsFunc(ownDevices[:], func(own string) bool { return within(own, name) }) {
 			continue
 		}
@@ -242,4 +242,13 @@ func (p *proposer) devices() {
 		note := p.explain("devices", len(p.manifest.Devices), d.seen)
 		p.manifest.Devices = append(p.manifest.Devices, manifest.Device{Path: name, Note: note})
 	}
+}
+
+// deviceName is the path that a grant of a device names. /dev/ptmx is a link
+// into the container's own pseudo-terminals, which come with its grant.
+func deviceName(d evidence.Device) string {
+	if d.Path == "/dev/pts/ptmx" {
+		return "/dev/ptmx"
+	}
+	return d.Path
 }

@@ -86,6 +86,20 @@ func TestWritable(t *testing.T) {
 	}
 }
 
+func TestDevices(t *testing.T) {
+	p := propose(t, ImageFacts{}, record(func(r *evidence.Record) {
+		for _, name := range []string{"/dev/null", "/dev/dri/card0", "/dev/pts/ptmx", "/dev/pts/0", "/srv/node"} {
+			r.Devices = append(r.Devices, evidence.Device{Path: name, Seen: once})
+		}
+	}))
+	if got, want := ids(p, "device"), []string{"device:/dev/dri/card0", "device:/dev/ptmx"}; !slices.Equal(got, want) {
+		t.Errorf("proposed %q, want %q", got, want)
+	}
+	if !warned(p, "/srv/node") {
+		t.Errorf("warnings %q", p.Warnings)
+	}
+}
+
 func TestVolumeNames(t *testing.T) {
 	p := propose(t, ImageFacts{Volumes: []string{"/data", "/DATA", "/var/lib/my data", "/", "/proc/x", "/" + strings.Repeat("long", 50)}}, record())
 	var names []string
