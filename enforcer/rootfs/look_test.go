@@ -1,0 +1,274 @@
+package rootfs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
+)
+
+// image makes a tree: a name that ends in "/" is a folder, "a -> b" a link,
+// "name*" an executable file.
+func image(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range files {
+		name, target, link := strings.Cut(name, " -> ")
+		name, executable := strings.CutSuffix(name, "*")
+		at := filepath.Join(root, name)
+		mode := fs.FileMode(0o644)
+		if executable {
+			mode = 0o755
+		}
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		switch {
+		case link:
+			err = os.Symlink(target, at)
+		case strings.HasSuffix(name, "/"):
+			err = os.MkdirAll(at, 0o755)
+		default:
+			err = os.WriteFile(at, []byte(content), mode)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func look(t *testing.T, root string, change func(r *Request)) (plan.Survey, error) {
+	t.Helper()
+	r := Request{Tree: root, Cache: filepath.Join(t.TempDir(), "programs.json"), Program: "/prog"}
+	if change != nil {
+		change(&r)
+	}
+	return Look(t.Context(), r)
+}
+
+// TestProgram finds what is executed: by PATH, through links, through scripts.
+func TestProgram(t *testing.T) {
+	root := image(t, map[string]string{
+		"prog*": "binary", "bin/tool*": "binary", "usr/bin/data": "text", "dir/": "",
+		"link -> /bin/tool": "", "out -> ../../../../bin/tool": "", "loop -> loop": "",
+		"script*": "#!/bin/tool -x -y\n", "twice*": "#! /script\nrest", "endless*": "#!/endless\n",
+		"nowhere*": "#!/no/such/interpreter\n", "work/rel*": "binary",
+		"first/tool": "not executable",
+	})
+	tests := []struct {
+		name, program, path, dir string
+		want                     string
+		prefix                   []string
+		err                      error
+	}{
+		{name: "absolute", program: "/prog", want: "/prog"},
+		{name: "in the path", program: "tool", path: "/usr/bin:/bin", want: "/bin/tool"},
+		{name: "past one that is not executable", program: "tool", path: "/first:/bin", want: "/bin/tool"},
+		{name: "in the default path", program: "tool", want: "/bin/tool"},
+		{name: "relative", program: "./rel", dir: "/work", want: "/work/rel"},
+		{name: "a link", program: "/link", want: "/bin/tool"},
+		{name: "a link that climbs out of the tree", program: "/out", want: "/bin/tool"},
+		{name: "a script", program: "/script", want: "/bin/tool", prefix: []string{"/bin/tool", "-x -y", "/script"}},
+		{name: "a script of a script", program: "/twice", want: "/bin/tool", prefix: []string{"/bin/tool", "-x -y", "/script", "/twice"}},
+		{name: "missing", program: "/none", err: fs.ErrNotExist},
+		{name: "missing in the path", program: "none", path: "/bin", err: fs.ErrNotExist},
+		{name: "not executable", program: "/usr/bin/data", err: fs.ErrPermission},
+		{name: "not executable in the path", program: "data", path: "/usr/bin", err: fs.ErrPermission},
+		{name: "a folder", program: "/dir", err: fs.ErrPermission},
+		{name: "an interpreter that is missing", program: "/nowhere", err: fs.ErrNotExist},
+		{name: "scripts without end", program: "/endless", err: errAny},
+		{name: "a link without end", program: "/loop", err: errAny},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := look(t, root, func(r *Request) {
+				r.Program, r.Dir = test.program, test.dir
+				if test.path != "" {
+					r.Env = []string{"PATH=" + test.path}
+				}
+			})
+			if test.err != nil {
+				if err == nil || test.err != errAny && !errors.Is(err, test.err) {
+					t.Errorf("error %v, want %v", err, test.err)
+				}
+				return
+			}
+			if err != nil || s.Program != test.want || !slices.Equal(s.Prefix, test.prefix) {
+				t.Errorf("program %q, prefix %q, error %v; want %q, %q", s.Program, s.Prefix, err, test.want, test.prefix)
+			}
+		})
+	}
+}
+
+var errAny = errors.New("any error")
+
+// TestUser resolves the image's user by the image's own lists.
+func TestUser(t *testing.T) {
+	root := image(t, map[string]string{
+		"prog*":      "binary",
+		"etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/var/www:/bin/sh\nbroken line\n",
+		"etc/group":  "web:x:34:\nlogs:x:50:web\n",
+	})
+	tests := []struct {
+		spec     string
+		uid, gid uint32
+		groups   []uint32
+		home     string
+		fails    bool
+	}{
+		{spec: "", uid: 0, gid: 0, home: "/root"},
+		{spec: "web", uid: 33, gid: 34, groups: []uint32{50}, home: "/var/www"},
+		{spec: "web:logs", uid: 33, gid: 50, home: "/var/www"},
+		{spec: "1234", uid: 1234, gid: 0, home: "/"},
+		{spec: "1234:5678", uid: 1234, gid: 5678, home: "/"},
+		{spec: "nobody-here", fails: true},
+		{spec: "-5", fails: true},
+	}
+	for _, test := range tests {
+		t.Run(test.spec, func(t *testing.T) {
+			s, err := look(t, root, func(r *Request) { r.User = test.spec })
+			if test.fails {
+				if err == nil {
+					t.Errorf("found %d:%d", s.UID, s.GID)
+				}
+				return
+			}
+			if err != nil || s.UID != test.uid || s.GID != test.gid || !slices.Equal(s.Groups, test.groups) || s.Home != test.home {
+				t.Errorf("got %d:%d %v %q, error %v", s.UID, s.GID, s.Groups, s.Home, err)
+			}
+		})
+	}
+}
+
+// TestHostileLists: lists of users that are no files are refused at once.
+func TestHostileLists(t *testing.T) {
+	for name, make := range map[string]func(at string) error{
+		"a fifo":             func(at string) error { return unix.Mkfifo(at, 0o644) },
+		"a folder":           func(at string) error { return os.Mkdir(at, 0o755) },
+		"a link to a device": func(at string) error { return os.Symlink("/dev/zero", at) },
+		"a magic link":       func(at string) error { return os.Symlink("/proc/self/environ", at) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := image(t, map[string]string{"prog*": "binary", "etc/": ""})
+			if err := make(filepath.Join(root, "etc/passwd")); err != nil {
+				t.Fatal(err)
+			}
+			s, err := look(t, root, func(r *Request) { r.User = "web" })
+			if err == nil {
+				t.Errorf("found %d:%d", s.UID, s.GID)
+			}
+		})
+	}
+}
+
+// TestExecutables tells programs from what only looks like them.
+func TestExecutables(t *testing.T) {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := image(t, map[string]string{
+		"prog*": string(self), "unmarked": string(self), "script*": "#!/prog\n", "module.py": "#!/prog\n",
+		"data*": "text", "broken*": "\x7fELF and nothing more", "link -> prog": "",
+	})
+	s, err := look(t, root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range s.Executables {
+		entry := e.Path
+		if e.Script {
+			entry += " script of " + e.Needs
+		}
+		if e.Library {
+			entry += " library"
+		}
+		got = append(got, entry)
+	}
+	want := []string{"/prog", "/script script of /prog", "/unmarked"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestCache: the second look reads what the first has kept, and a file that
+// is not what it should be is made anew.
+func TestCache(t *testing.T) {
+	root := image(t, map[string]string{"prog*": "#!/other\n", "other*": "binary"})
+	cache := filepath.Join(t.TempDir(), "programs.json")
+	request := func(r *Request) { r.Cache = cache }
+	first, err := look(t, root, request)
+	if err != nil || len(first.Executables) != 1 {
+		t.Fatalf("executables %v, error %v", first.Executables, err)
+	}
+	if err := os.WriteFile(cache, []byte(`[{"path":"/kept"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second, err := look(t, root, request)
+	if err != nil || len(second.Executables) != 1 || second.Executables[0].Path != "/kept" {
+		t.Errorf("executables %v, error %v", second.Executables, err)
+	}
+	if err := os.WriteFile(cache, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	third, err := look(t, root, request)
+	if err != nil || !slices.Equal(third.Executables, first.Executables) {
+		t.Errorf("executables %v, error %v", third.Executables, err)
+	}
+}
+
+// TestPaths describes paths, inside the tree whatever their links say.
+func TestPaths(t *testing.T) {
+	root := image(t, map[string]string{
+		"prog*": "x", "full/file": "x", "empty/": "", "file": "x",
+		"in -> full": "", "up -> ../../../..": "", "abs -> /empty": "",
+	})
+	paths := []string{"/full", "/empty", "/file", "/in/file", "/up/full", "/abs", "/none/at/all", "/file/below"}
+	s, err := look(t, root, func(r *Request) { r.Paths = paths })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[string]plan.PathFact{
+		"/full":        {Real: "/full", Exists: true, Dir: true},
+		"/empty":       {Real: "/empty", Exists: true, Dir: true, Empty: true},
+		"/file":        {Real: "/file", Exists: true},
+		"/in/file":     {Real: "/full/file", Exists: true},
+		"/up/full":     {Real: "/full", Exists: true, Dir: true},
+		"/abs":         {Real: "/empty", Exists: true, Dir: true, Empty: true},
+		"/none/at/all": {Real: "/none/at/all"},
+		"/file/below":  {Real: "/file/below"},
+	} {
+		got := s.Paths[p]
+		got.Mode, got.UID, got.GID = 0, 0, 0
+		if got != want {
+			t.Errorf("%s: got %+v, want %+v", p, got, want)
+		}
+	}
+}
+
+// FuzzShebang: whatever a file begins with, the interpreter is what the first
+// line says and nothing of the next.
+func FuzzShebang(f *testing.F) {
+	for _, seed := range []string{"#!/bin/sh\n", "#! /usr/bin/env python3\nx", "#!", "#!\n", "#!\t /a\tb c \n", "text"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		interpreter, arg := parseShebang(head)
+		if strings.ContainsAny(interpreter, " \t\n") || strings.Contains(arg, "\n") || interpreter == "" && arg != "" {
+			t.Errorf("%q gives %q and %q", head, interpreter, arg)
+		}
+		if interpreter != "" && !strings.HasPrefix(string(head), "#!") {
+			t.Errorf("%q is no script", head)
+		}
+	})
+}
