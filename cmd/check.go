@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ func newCheck(s *session) *cobra.Command {
 Exit codes: 0 it keeps to the policy, 1 it does not, 2 the command line is
 wrong, 3 it could not be checked. The form of the output changes none of them.`,
 		Args:        needs("IMAGE|FILE"),
-		Annotations: map[string]string{failureCode: fmt.Sprint(exitNotChecked)},
+		Annotations: map[string]string{failureCode: strconv.Itoa(exitNotChecked), usageCode: strconv.Itoa(exitUsage)},
 	}
 	form := addOutput(c)
 	policy := c.Flags().String("policy", "", "the `FILE` of the policy")

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,8 +11,11 @@ import (
 	"github.com/least-privilege/lpm/manifest"
 )
 
-// exitWider is diff's code when the second manifest asks for more.
-const exitWider = 1
+// The verdicts of diff, beside exitUsage.
+const (
+	exitWider       = 1
+	exitNotCompared = 3
+)
 
 // errNoneBefore is returned where there is nothing to compare with.
 var errNoneBefore = errors.New("nothing of its repository was approved before, so there is no difference to show")
@@ -27,7 +31,7 @@ OLD, the image NEW is compared with what was last approved of its repository.
 Exit codes: 0 NEW asks for nothing that OLD did not, 1 it asks for more, 2 the
 command line is wrong, 3 there was an error.`,
 		Args:        cobra.RangeArgs(1, 2),
-		Annotations: map[string]string{failureCode: "3"},
+		Annotations: map[string]string{failureCode: strconv.Itoa(exitNotCompared), usageCode: strconv.Itoa(exitUsage)},
 	}
 	form := addOutput(c)
 	insecure := c.Flags().Bool("insecure", false, "allow plain HTTP and certificates that nobody vouches for")

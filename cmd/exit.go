@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,9 @@ const (
 	exitUsage  = 2
 )
 
-// Annotations of a verb that has other codes for errors that carry none: check,
-// for which 1 is a verdict, and run, which leaves low codes to the container.
+// Annotations of a verb that has other codes for errors that carry none: run,
+// which leaves low codes to the container, and those for which 1 is a verdict.
+// Without a usageCode, the failureCode is that of usage errors too.
 const (
 	failureCode = "failure code"
 	usageCode   = "usage code"
@@ -106,17 +108,19 @@ func code(verb *cobra.Command, exit *exitError, err error) int {
 	if exit != nil {
 		return exit.code
 	}
-	general, annotation := exitFailed, failureCode
+	own := map[string]string{}
+	if verb != nil {
+		own = verb.Annotations
+	}
+	text := own[failureCode]
 	var usage *usageError
 	if errors.As(err, &usage) || errors.Is(err, render.ErrNoTerminal) {
-		general, annotation = exitUsage, usageCode
+		text = cmp.Or(own[usageCode], text, strconv.Itoa(exitUsage))
 	}
-	if verb != nil {
-		if own, err := strconv.Atoi(verb.Annotations[annotation]); err == nil {
-			return own
-		}
+	if number, err := strconv.Atoi(text); err == nil {
+		return number
 	}
-	return general
+	return exitFailed
 }
 
 // lines returns an error's text, escaped: one line, or one for each error that

@@ -25,6 +25,7 @@ key is trusted: a file NAME.pub in ` + approval.SystemTrustDir + ` (for everyone
 ~/.config/lpm/trust.d (for you). To trust a key no longer, remove its file.`,
 		Args: needs(),
 	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	c.AddCommand(newKeyNew(s), newKeyList(s), newKeyTrust(s))
 	return c
 }

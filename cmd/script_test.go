@@ -1,0 +1,176 @@
+package cmd_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/least-privilege/lpm/cmd"
+	"github.com/least-privilege/lpm/enforcer/userns"
+	"github.com/least-privilege/lpm/registry/artifact"
+	"github.com/least-privilege/lpm/registry/reference"
+	"github.com/least-privilege/lpm/registry/unpack/imagetest"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts in testdata/script compare with")
+
+func TestMain(m *testing.M) {
+	userns.Main(cmd.Works())
+	testscript.Main(m, map[string]func(){
+		"lpm":      func() { os.Exit(cmd.Main()) },
+		"terminal": onTerminal,
+	})
+}
+
+// TestScript runs the command line's contract. The scripts are testscript's
+// (see its package documentation), with these commands beside its own:
+//
+//	exits CODE program args...   the program ends with exactly that code
+//	native FILE...               writes this machine's architecture for ARCH in the files
+//	registry [-old]              starts a registry, $REGISTRY; -old has no referrers API
+//	push LAYOUT REF              pushes the image of a layout
+//	document REF TYPE FILE       attaches a file as a document, unchecked
+//	terminal FILE program args   runs it on a terminal on which FILE is typed
+//
+// $IMAGES has the layouts app-1, app-2 (another build of the same name), the
+// docker-archive app.tar, and foreign, an image for another architecture; $BELL
+// is a text that would ring a terminal's bell.
+func TestScript(t *testing.T) {
+	images := t.TempDir()
+	writeImages(t, images)
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("..", "testdata", "script"),
+		UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("IMAGES", images)
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("GOARCH", runtime.GOARCH)
+			env.Setenv("BELL", "ring\a")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "native": native, "registry": startRegistry, "push": push, "document": document,
+		},
+	})
+}
+
+func writeImages(t *testing.T, dir string) {
+	t.Helper()
+	config := v1.Config{Cmd: []string{"/bin/app"}}
+	build := func(content string) imagetest.Image {
+		return imagetest.NewFor(t, runtime.GOARCH, config, imagetest.Plain(t, imagetest.File("bin/app", content)))
+	}
+	build("1").Layout(t, filepath.Join(dir, "app-1"), "app:1")
+	build("2").Layout(t, filepath.Join(dir, "app-2"), "app:2")
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	imagetest.NewFor(t, other, config, imagetest.Plain(t)).Layout(t, filepath.Join(dir, "foreign"), "foreign:1")
+
+	img := layoutImage(filepath.Join(dir, "app-1"))
+	tag, err := name.NewTag("app:archived")
+	if err == nil {
+		err = tarball.WriteToFile(filepath.Join(dir, "app.tar"), tag, img)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// layoutImage returns the first image of a layout.
+func layoutImage(dir string) v1.Image {
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		panic(err)
+	}
+	list, err := index.IndexManifest()
+	if err != nil {
+		panic(err)
+	}
+	img, err := index.Image(list.Manifests[0].Digest)
+	if err != nil {
+		panic(err)
+	}
+	return img
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE program args...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	code := 0
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("%s exits with %d, want %d", args[1], code, want)
+	}
+}
+
+func native(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		text := strings.ReplaceAll(ts.ReadFile(file), "ARCH", runtime.GOARCH)
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
+	}
+}
+
+func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
+	old := len(args) > 0 && args[0] == "-old"
+	server := httptest.NewServer(registry.New(
+		registry.WithReferrersSupport(!old), registry.Logger(log.New(io.Discard, "", 0))))
+	ts.Defer(server.Close)
+	ts.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
+}
+
+func push(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: push LAYOUT REF")
+	}
+	ref, err := name.ParseReference(args[1])
+	ts.Check(err)
+	ts.Check(remote.Write(ref, layoutImage(ts.MkAbs(args[0]))))
+}
+
+func document(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: document REF TYPE FILE")
+	}
+	ref, err := reference.Parse(args[0])
+	ts.Check(err)
+	target, err := artifact.NewRemote(ref, artifact.RemoteOptions{})
+	ts.Check(err)
+	ctx := context.Background()
+	subject, err := target.Resolve(ctx, ref, runtime.GOARCH)
+	ts.Check(err)
+	_, err = artifact.AttachBlob(ctx, target, subject, artifact.Document{
+		MediaType: types.MediaType(args[1]),
+		Content:   []byte(ts.ReadFile(args[2])),
+		Created:   time.Now(),
+	})
+	ts.Check(err)
+}
