@@ -40,11 +40,13 @@ func OpenTerminal() (*Terminal, error) {
 		}
 		t.Path = "/dev/pts/" + strconv.Itoa(n)
 		// The peer by descriptor: its path could be another's by now.
-		slave, err := unix.IoctlRetInt(fd, unix.TIOCGPTPEER)
-		if err == nil {
-			t.Slave = os.NewFile(uintptr(slave), t.Path)
+		const how = unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC
+		slave, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGPTPEER, how)
+		if errno != 0 {
+			return errno
 		}
-		return err
+		t.Slave = os.NewFile(slave, t.Path)
+		return nil
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making a terminal: %w", err), master.Close())
