@@ -85,8 +85,13 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	if err != nil {
 		return r, err
 	}
+	out, err := p.outputs(s)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
-		Plan: p.Plan, Filters: p.filters, Stdin: s.In, Stdout: s.Out, Stderr: s.Err,
+		Plan: p.Plan, Filters: p.filters, Stdin: s.In, Stdout: out.out, Stderr: out.err,
 		MapIDs: func(pid int) error { return userns.Map(pid, p.Plan.Identity) },
 	}
 	if group != nil {
@@ -94,6 +99,7 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 		spec.Cgroup = group.Dir()
 	}
 	c, err := launch.Start(spec)
+	out.started()
 	if err != nil {
 		return r, err
 	}

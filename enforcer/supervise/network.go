@@ -26,6 +26,11 @@ func (e *Enforcer) connect(c *Call) Verdict {
 		return e.denyAddress(c, KindConnect, to, e.protocol(c), unix.ENETUNREACH)
 	}
 	protocol := e.protocol(c)
+	// C libraries learn which source address they would use by "connecting"
+	// a UDP socket to port 0, which sends nothing.
+	if protocol == manifest.UDP && to.Port() == 0 {
+		return Verdict{}
+	}
 	for _, g := range e.rules.Network.Egress {
 		if g.Protocol == protocol && contains(g.Ports, to.Port()) {
 			return Verdict{}
