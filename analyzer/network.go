@@ -55,6 +55,38 @@ func (p *proposer) network() {
 	for _, protocol := range []manifest.Protocol{manifest.TCP, manifest.UDP} {
 		p.egress(protocol, connects)
 	}
+	if !slices.ContainsFunc(slices.Concat(listens, connects), func(m merged[endpoint]) bool { return m.fact.protocol == manifest.UDP }) {
+		p.lookups()
+	}
+}
+
+// lookups proposes the port of name servers to programs that make UDP sockets
+// and were not seen to send: looking up a name that needs no server does so,
+// to learn the order of its addresses (RFC 6724). On the host's network UDP
+// sockets are refused to who has no UDP port at all.
+func (p *proposer) lookups() {
+	var why Explanation
+	for run, r := range p.records {
+		for _, c := range r.Calls {
+			if c.Name != "socket" || c.Architecture != p.arch {
+				continue
+			}
+			for _, v := range c.Values {
+				family := manifest.SymbolName(p.arch, "socket", 0, valueOf(v.Args, 0))
+				kind := manifest.SymbolName(p.arch, "socket", 1, valueOf(v.Args, 1))
+				if (family == "AF_INET" || family == "AF_INET6") && kind == "SOCK_DGRAM" {
+					why = both(why, observed(run, v.Seen))
+				}
+			}
+		}
+	}
+	if why.Count == 0 {
+		return
+	}
+	why.Basis, why.Text = Inferred, "makes UDP sockets"+by(why.Programs)+", as looking up names does; none was seen to send"
+	net := &p.manifest.Network
+	note := p.explain("network.egress", len(net.Egress), why)
+	net.Egress = append(net.Egress, manifest.Egress{Ports: []manifest.PortRange{manifest.Port(53)}, Protocol: manifest.UDP, Note: note})
 }
 
 // endpoint is a port of a protocol.

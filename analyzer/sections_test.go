@@ -177,6 +177,11 @@ func TestNetwork(t *testing.T) {
 			[]string{"egress:tcp/443,8000-8019", "network:host"}, ""},
 		{"ports that were handed out", record(connect("tcp", series(40000, 10, 7)...)),
 			[]string{"egress:tcp/32768-60999", "network:host"}, "high tcp ports"},
+		{"a server that makes UDP sockets", record(bind(80, "tcp", true), calls("socket(2,1)", "socket(10,2)")),
+			[]string{"egress:udp/53", "listen:tcp/80", "network:host"}, ""},
+		{"a server that sends to a UDP port", record(connect("udp", 123), calls("socket(2,2)")),
+			[]string{"egress:udp/123", "network:host"}, ""},
+		{"UDP sockets alone", record(calls("socket(2,2)")), nil, ""},
 		{"ping", record(connect("raw", 1)), nil, "neither TCP nor UDP"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -70,12 +70,16 @@ func take(first int) (sample, error) {
 		return s, err
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(fmt.Sprintf("/proc/%d/root", first), &st); err != nil {
+	switch err := unix.Statfs(fmt.Sprintf("/proc/%d/root", first), &st); {
+	case errors.Is(err, unix.EACCES):
+		// The process has changed its ids and not executed the program yet,
+		// so that nothing can have been written. After that, the owner of
+		// its namespace may look.
+	case err != nil:
 		return s, fmt.Errorf("asking for the size of what the container wrote: %w", err)
-	}
 	// Only of a root on memory is it the container alone that fills it; an
 	// overlay reports its upper layer's file system.
-	if st.Type == unix.TMPFS_MAGIC || st.Type == unix.OVERLAYFS_SUPER_MAGIC {
+	case st.Type == unix.TMPFS_MAGIC || st.Type == unix.OVERLAYFS_SUPER_MAGIC:
 		s.written = int64(st.Blocks-st.Bfree) * st.Bsize
 	}
 	queue, err := children(first)
