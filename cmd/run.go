@@ -73,6 +73,11 @@ program's own, or 128+n when signal n ended it.`,
 	flags.Lookup("output").Usage = "with --dry-run, print as `FORM`: text or json"
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.Args = args[1:]
+		// What follows the image is the program's; only a "--" right there
+		// is ours.
+		if len(f.Args) > 0 && f.Args[0] == "--" {
+			f.Args = f.Args[1:]
+		}
 		if c.Flags().Changed("entrypoint") {
 			f.Entrypoint = []string{f.entrypoint}
 		}

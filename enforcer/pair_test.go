@@ -158,6 +158,16 @@ func TestPairs(t *testing.T) {
 			stderr: "EACCES", kind: supervise.KindConnect, what: address + "/tcp",
 		},
 		{
+			name: "a connection without the call to make one", args: []string{"connect", "tcp", address},
+			base: func(m *manifest.Manifest) {
+				sockets(m)
+				hostNetwork(port, 0)(m)
+				m.Syscalls.Allow = slices.DeleteFunc(m.Syscalls.Allow, func(s manifest.Syscall) bool { return s.Name == "connect" })
+			},
+			grant:  func(m *manifest.Manifest) { grant(m, "connect") },
+			stderr: "EPERM", kind: supervise.KindConnect, what: address + "/tcp",
+		},
+		{
 			name: "a port to listen on", args: []string{"listen", "tcp", fmt.Sprintf("127.0.0.1:%d", free)},
 			base:   func(m *manifest.Manifest) { sockets(m); hostNetwork(0, 1)(m) },
 			grant:  hostNetwork(0, free),

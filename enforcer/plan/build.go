@@ -197,6 +197,14 @@ func (b *builder) supervision() error {
 			}
 		}
 	}
+	for _, p := range m.Execute {
+		if real := b.real(p.Path); real != p.Path {
+			if sup.Names == nil {
+				sup.Names = map[string]string{}
+			}
+			sup.Names[real] = p.Path
+		}
+	}
 	b.plan.Supervision = sup
 	return b.layer(sup.Hidden)
 }

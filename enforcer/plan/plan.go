@@ -115,6 +115,9 @@ type Supervision struct {
 	// Programs are the granted programs, resolved; manifest.AnyProgram
 	// grants every one.
 	Programs []string `json:"programs,omitempty"`
+	// Names gives those of them that the manifest names by a symbolic link
+	// the name it uses.
+	Names map[string]string `json:"names,omitempty"`
 	// Hidden are the image's ELF programs that are not granted.
 	Hidden []string `json:"hidden,omitempty"`
 	// Network is the manifest's network section.

@@ -62,19 +62,18 @@ func (e *Enforcer) Decide(c *Call) Verdict {
 	if !known {
 		return e.deny(c, KindSyscall, fmt.Sprintf("call number %d", c.Number), unix.ENOSYS, "")
 	}
-	if e.calls[info.Name] {
-		switch info.Name {
-		case "execve":
-			return e.program(c, unix.AT_FDCWD, c.Args[0])
-		case "execveat":
-			return e.program(c, int32(c.Args[0]), c.Args[1])
-		case "connect":
-			return e.connect(c)
-		case "bind":
-			return e.bind(c)
-		case "listen":
-			return e.listen(c)
-		}
+	granted := e.calls[info.Name]
+	switch {
+	case info.Name == "execve":
+		return e.program(c, info, unix.AT_FDCWD, c.Args[0])
+	case info.Name == "execveat":
+		return e.program(c, info, int32(c.Args[0]), c.Args[1])
+	case info.Name == "connect":
+		return e.connect(c, info)
+	case info.Name == "bind" && granted:
+		return e.bind(c)
+	case info.Name == "listen" && granted:
+		return e.listen(c)
 	}
 	return e.syscall(c, info)
 }
@@ -108,23 +107,34 @@ func (e *Enforcer) syscall(c *Call, info manifest.SyscallInfo) Verdict {
 }
 
 // program decides on the execution of a program by its path.
-func (e *Enforcer) program(c *Call, dirfd int32, addr uint64) Verdict {
-	if e.anyProgram {
+func (e *Enforcer) program(c *Call, info manifest.SyscallInfo, dirfd int32, addr uint64) Verdict {
+	granted := e.calls[info.Name]
+	if granted && e.anyProgram {
 		return Verdict{}
 	}
 	name, err := c.Executable(dirfd, addr)
-	if err != nil {
+	switch {
+	case err != nil && !granted:
+		return e.syscall(c, info)
+	case err != nil:
 		// The kernel meets the same fault, or the process is gone.
 		return Verdict{}
-	}
-	if e.programs[name] || !e.hidden[name] && !c.Exists(name) {
+	case granted && (e.programs[name] || !e.hidden[name] && !c.Exists(name)):
 		return Verdict{}
 	}
-	return e.deny(c, KindProgram, name, unix.EACCES, fmt.Sprintf("execute: [{path: %q}]", name))
+	grant := fmt.Sprintf("execute: [{path: %q}]", name)
+	if !granted {
+		grant = fmt.Sprintf("syscalls: allow: [{name: %q}], ", info.Name) + grant
+	}
+	return e.deny(c, KindProgram, name, unix.EACCES, grant)
 }
 
 func (e *Enforcer) deny(c *Call, kind Kind, what string, errno unix.Errno, grant string) Verdict {
-	d := Denial{Kind: kind, What: what, Program: c.Program(), Errno: unix.ErrnoName(errno), Grant: grant}
+	program := c.Program()
+	if name, ok := e.rules.Names[program]; ok {
+		program = name
+	}
+	d := Denial{Kind: kind, What: what, Program: program, Errno: unix.ErrnoName(errno), Grant: grant}
 	if first := e.ledger.note(d); first != nil && e.live != nil {
 		e.live(*first)
 	}

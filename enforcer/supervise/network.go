@@ -14,8 +14,14 @@ import (
 // connect decides on a connection by the address that the call names now. The
 // kernel has the last word: the network namespace, or Landlock's list of
 // ports.
-func (e *Enforcer) connect(c *Call) Verdict {
+func (e *Enforcer) connect(c *Call, info manifest.SyscallInfo) Verdict {
 	to, inet := e.address(c)
+	if !e.calls["connect"] {
+		if !inet {
+			return e.syscall(c, info)
+		}
+		return e.denyAddress(c, KindConnect, to, e.protocol(c), unix.EPERM)
+	}
 	if !inet {
 		return Verdict{}
 	}
@@ -137,6 +143,9 @@ func contains(ranges []manifest.PortRange, port uint16) bool {
 
 func (e *Enforcer) denyAddress(c *Call, kind Kind, a netip.AddrPort, p manifest.Protocol, errno unix.Errno) Verdict {
 	grant := fmt.Sprintf(`network: {mode: "host", egress: [{ports: ["%d"], protocol: %q}]}`, a.Port(), p)
+	if kind == KindConnect && !e.calls["connect"] {
+		grant = `syscalls: allow: [{name: "connect"}], ` + grant
+	}
 	if kind == KindListen {
 		grant = fmt.Sprintf(`network: {mode: "host", listen: [{port: %d, protocol: %q}]}`, a.Port(), p)
 	}
