@@ -15,6 +15,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -33,6 +34,18 @@ func TestHowRunsEnd(t *testing.T) {
 		}
 		if w := o.Record.Workload; !slices.Equal(w.Command, []string{"/static", "hello"}) || o.Record.LPM != "test" {
 			t.Errorf("workload %+v, lpm %q", w, o.Record.LPM)
+		}
+	})
+	t.Run("on a terminal", func(t *testing.T) {
+		terminal, err := enforcer.OpenTerminal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer terminal.Close()
+		j := l.job(t, "terminal")
+		j.Terminal, j.Options.TTY, j.Options.Console = terminal, true, terminal.Path
+		if o := l.run(t, j); o.Failure != nil || !strings.Contains(printed(t, j), "columns") {
+			t.Errorf("failure %v, printed %q", o.Failure, printed(t, j))
 		}
 	})
 	t.Run("by the command's failure", func(t *testing.T) {
@@ -125,7 +138,7 @@ func (l *lab) interrupted(t *testing.T, args ...string) (Job, func()) {
 	n := 0
 	return j, func() {
 		n++
-		wait := time.Duration(n-1) * 200 * time.Millisecond
+		wait := time.Duration(n-1) * 2 * oneInterrupt
 		go func() {
 			<-recording
 			time.Sleep(wait)

@@ -191,19 +191,29 @@ func (r *run) end() {
 	if !r.send(r.stop) {
 		return
 	}
-	grace := time.NewTimer(r.job.Grace)
+	told, grace := time.Now(), time.NewTimer(r.job.Grace)
 	defer grace.Stop()
-	select {
-	case <-r.ended:
-		r.judgeEnd()
-		return
-	case <-grace.C:
-		r.warn("the container did not end within %s of %s and was killed; what it does at an orderly end is not in the record", r.job.Grace, signalName(r.stop))
-	case <-r.job.Interrupt:
-		r.warn("the container was killed; what it does at an orderly end is not in the record")
+	for alive := true; alive; {
+		select {
+		case <-r.ended:
+			r.judgeEnd()
+			return
+		case <-grace.C:
+			r.warn("the container did not end within %s of %s and was killed; what it does at an orderly end is not in the record", r.job.Grace, signalName(r.stop))
+			alive = false
+		case <-r.job.Interrupt:
+			if time.Since(told) >= oneInterrupt {
+				r.warn("the container was killed; what it does at an orderly end is not in the record")
+				alive = false
+			}
+		}
 	}
 	r.send(unix.SIGKILL)
 }
+
+// oneInterrupt is how soon after an interrupt another one is the same: what
+// signals a process and then its group, as timeout(1) does, interrupts twice.
+const oneInterrupt = 200 * time.Millisecond
 
 // send reports whether the container was there to take the signal.
 func (r *run) send(s syscall.Signal) bool {
