@@ -13,11 +13,14 @@ import (
 	"time"
 )
 
-// requests is how many requests redis-benchmark makes in a turn.
-const requests = "20000"
-
-// patience is how long something is waited for that is late or hangs.
-const patience = 10 * time.Second
+const (
+	// requests is how many requests redis-benchmark makes in a turn.
+	requests = "50000"
+	// port is the one that the image says it listens on.
+	port = "6379"
+	// patience is how long something is waited for that is late or hangs.
+	patience = 10 * time.Second
+)
 
 // record compares what a Redis server gets done while it is watched.
 func (b *bench) record(ctx context.Context) error {
@@ -27,6 +30,10 @@ func (b *bench) record(ctx context.Context) error {
 	}
 	if out, err := exec.CommandContext(ctx, b.lpm, "load", b.image("redis")).CombinedOutput(); err != nil {
 		return fmt.Errorf("lpm load: %w: %s", err, out)
+	}
+	if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+		conn.Close()
+		return fmt.Errorf("port %s is in use on this machine, and redis needs it", port)
 	}
 	// Native is the same tree in the same kind of container, unwatched.
 	native := []string{"bwrap", "--unshare-user", "--unshare-pid", "--bind", tree, "/",
@@ -48,18 +55,14 @@ func (b *bench) record(ctx context.Context) error {
 // server returns a measurement of a Redis server that a command starts.
 func server(command []string) func(context.Context) (float64, error) {
 	return func(ctx context.Context) (float64, error) {
-		port, err := freePort(ctx)
-		if err != nil {
-			return 0, err
-		}
 		var log bytes.Buffer
-		cmd := exec.CommandContext(ctx, command[0], append(command[1:len(command):len(command)], "--port", port)...)
+		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 		cmd.Stdout, cmd.Stderr = &log, &log
 		cmd.WaitDelay = patience
 		if err := cmd.Start(); err != nil {
 			return 0, err
 		}
-		value, err := benchmark(ctx, port)
+		value, err := benchmark(ctx)
 		if err == nil {
 			err = exec.CommandContext(ctx, "redis-cli", "-p", port, "shutdown", "nosave").Run()
 		} else {
@@ -75,8 +78,8 @@ func server(command []string) func(context.Context) (float64, error) {
 	}
 }
 
-func benchmark(ctx context.Context, port string) (float64, error) {
-	if err := ready(ctx, port); err != nil {
+func benchmark(ctx context.Context) (float64, error) {
+	if err := ready(ctx); err != nil {
 		return 0, err
 	}
 	out, err := exec.CommandContext(ctx, "redis-benchmark", "-p", port, "-t", "set", "-n", requests, "--csv").Output()
@@ -89,15 +92,9 @@ func benchmark(ctx context.Context, port string) (float64, error) {
 // analyzed measures a Redis server that lpm analyze watches; the workload is
 // lpm's to start.
 func (b *bench) analyzed(ctx context.Context) (float64, error) {
-	port, err := freePort(ctx)
-	if err != nil {
-		return 0, err
-	}
 	result := filepath.Join(b.work, "result.csv")
-	workload := fmt.Sprintf("until redis-cli -p %[1]s ping; do sleep 0.05; done; redis-benchmark -p %[1]s -t set -n %[2]s --csv >%[3]s",
-		port, requests, result)
-	cmd := exec.CommandContext(ctx, b.lpm, "analyze", "-o", filepath.Join(b.work, "redis.cue"),
-		"--exercise", workload, "redis", "--", "redis-server", "/etc/redis.conf", "--port", port)
+	workload := fmt.Sprintf("redis-benchmark -p %s -t set -n %s --csv >%s", port, requests, result)
+	cmd := exec.CommandContext(ctx, b.lpm, "analyze", "-o", filepath.Join(b.work, "redis.cue"), "--exercise", workload, "redis")
 	cmd.WaitDelay = patience
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%w: %s", err, out)
@@ -119,19 +116,8 @@ func throughput(data []byte) (float64, error) {
 	return strconv.ParseFloat(rows[1][1], 64)
 }
 
-func freePort(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
-}
-
 // ready waits until a server answers, as long as patience lasts.
-func ready(ctx context.Context, port string) error {
+func ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var dialer net.Dialer
