@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/cmd/render"
+	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
 // The exit codes of all verbs but run and check; see failureCode.
@@ -126,6 +127,13 @@ func code(verb *cobra.Command, exit *exitError, err error) int {
 // lines returns an error's text, escaped: one line, or one for each error that
 // it lists.
 func lines(err error) []string {
+	if u, ok := errors.AsType[*plan.UnenforceableError](err); ok && len(u.What) > 1 {
+		all := []string{fmt.Sprintf("this host cannot enforce %d parts of the manifest:", len(u.What))}
+		for _, what := range u.What {
+			all = append(all, "  "+render.Escape(what))
+		}
+		return all
+	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		list := listed(e)
 		if list == nil {
