@@ -72,8 +72,16 @@ func newLab(t *testing.T, image string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Trees of a range of owners can only be removed by the store.
+	// What belongs to a range of owners can only be removed as their root.
 	t.Cleanup(func() {
+		h, err := enforcer.Probe(context.Background())
+		if err != nil {
+			t.Error(err)
+		}
+		job := unpack.Job{Kind: unpack.Remove, Dest: filepath.Join(s.Dir(), "volumes")}
+		if err := enforcer.InRange(context.Background(), h, workUnpack, job, nil); err != nil {
+			t.Error(err)
+		}
 		if err := s.Remove(context.Background(), images[0].Name); err != nil {
 			t.Error(err)
 		}

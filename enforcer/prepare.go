@@ -57,6 +57,7 @@ type Prepared struct {
 const (
 	workLook    = "rootfs-look"
 	workPrepare = "rootfs-prepare"
+	workFill    = "rootfs-fill"
 )
 
 // Works returns the pieces of work that this package runs in user namespaces,
@@ -77,6 +78,13 @@ func Works() map[string]userns.Work {
 				return nil, err
 			}
 			return nil, rootfs.Prepare(ctx, l)
+		},
+		workFill: func(ctx context.Context, in json.RawMessage) (any, error) {
+			var v rootfs.Volume
+			if err := json.Unmarshal(in, &v); err != nil {
+				return nil, err
+			}
+			return nil, rootfs.Fill(ctx, v)
 		},
 	}
 }
@@ -153,6 +161,9 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 		return nil, err
 	}
 	if err := p.layer(ctx, request.Places.Layer, made.Layer); err != nil {
+		return nil, err
+	}
+	if err := p.fillVolumes(ctx, places.Volumes, made.Identity); err != nil {
 		return nil, err
 	}
 	prepared := &Prepared{Plan: made, host: h}
@@ -261,6 +272,29 @@ func (p *preparation) layer(ctx context.Context, dir string, spec plan.Layer) er
 		return rootfs.Prepare(ctx, l)
 	}
 	return InRange(ctx, p.host, workPrepare, l, nil)
+}
+
+// fillVolumes gives new volumes what the image has in their place.
+func (p *preparation) fillVolumes(ctx context.Context, dirs map[string]string, id plan.Identity) error {
+	if p.Manifest == nil {
+		return nil
+	}
+	for _, m := range p.Manifest.Mounts {
+		if m.Volume == "" {
+			continue
+		}
+		v := rootfs.Volume{Tree: p.Tree, Path: m.Path, Dir: dirs[m.Volume], UID: int(id.UID), GID: int(id.GID)}
+		fill := func() error { return InRange(ctx, p.host, workFill, v, nil) }
+		if p.identity != manifest.IdentityRange {
+			// The one id that there is inside is the caller's outside.
+			v.UID, v.GID = os.Getuid(), os.Getgid()
+			fill = func() error { return rootfs.Fill(ctx, v) }
+		}
+		if err := fill(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // InRange does a piece of work as root of a user namespace that maps the

@@ -118,8 +118,11 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	if o.Started != nil {
 		o.Started(c.PID())
 	}
-	forward(ctx, c, signals)
+	forwarded := forward(ctx, c, signals)
 	status, err := c.Wait()
+	if instead := <-forwarded; instead != 0 && status.Signal == unix.SIGKILL {
+		status.Signal = instead
+	}
 	r.Duration = time.Since(begun)
 	// The supervisor ends with the last process that has the filter.
 	if serr := <-served; err == nil && serr != nil {

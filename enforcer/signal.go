@@ -12,9 +12,13 @@ import (
 	"github.com/least-privilege/lpm/enforcer/launch"
 )
 
-// forward passes signals on until the container ends.
-func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal) {
+// forward passes signals on until the container ends, and then sends the
+// signal in whose place the container was killed, or 0.
+func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal) <-chan unix.Signal {
+	result := make(chan unix.Signal, 1)
 	go func() {
+		var instead unix.Signal
+		defer func() { result <- instead }()
 		done := ctx.Done()
 		for {
 			select {
@@ -24,27 +28,29 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal)
 				c.Signal(unix.SIGKILL)
 				done = nil
 			case s := <-signals:
-				if sig, ok := s.(syscall.Signal); ok {
-					deliver(c, sig)
+				if sig, ok := s.(syscall.Signal); ok && deliver(c, sig) {
+					instead = sig
 				}
 			}
 		}
 	}()
+	return result
 }
 
 // deliver sends a signal as if there were no pid namespace: the kernel drops
 // what the namespace's first process has no handler for, so that Ctrl-C would
 // do nothing to most programs. Where its default is to end the process, the
-// container is killed.
-func deliver(c *launch.Container, sig unix.Signal) {
+// container is killed, which deliver then reports.
+func deliver(c *launch.Container, sig unix.Signal) (killed bool) {
 	switch sig {
 	case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM:
 		if defaults(c.PID(), sig) {
-			sig = unix.SIGKILL
+			sig, killed = unix.SIGKILL, true
 		}
 	}
 	// A container that has just ended needs no signal.
 	_ = c.Signal(sig)
+	return killed
 }
 
 // defaults reports whether a process neither handles nor ignores a signal.

@@ -3,7 +3,9 @@ package enforcer_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/store"
 )
 
 // state is what the test program's "status" prints of itself.
@@ -130,9 +133,7 @@ func TestPlanIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestSignals: a signal ends a program that has no handler for it, although
-// the kernel protects the first process of a pid namespace from that; one
-// with a handler gets it.
+// TestSignals: a program with a handler for a signal gets it.
 func TestSignals(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -165,6 +166,134 @@ func TestSignals(t *testing.T) {
 			})
 			if err != nil || r.Code != test.code || !strings.Contains(content(t, out), test.out) {
 				t.Errorf("code %d, error %v, stdout %q; want code %d and %q", r.Code, err, content(t, out), test.code, test.out)
+			}
+		})
+	}
+}
+
+// TestUnhandledSignal: a signal ends a program that has no handler for it,
+// although the kernel protects the first process of a pid namespace from that.
+func TestUnhandledSignal(t *testing.T) {
+	l := newLab(t, "python3")
+	l.options.Entrypoint = []string{"/usr/bin/sleep"}
+	m := python("/", func(m *manifest.Manifest) { m.Execute = []manifest.Program{{Path: "/usr/bin/sleep"}} })
+	p, done, err := l.prepare(t.Context(), plan.Enforce, m, "60")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGTERM
+	r, err := p.Run(t.Context(), enforcer.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, signals, enforcer.Observer{})
+	if err != nil || r.Code != 128+int(syscall.SIGTERM) {
+		t.Errorf("code %d, error %v; want that of SIGTERM", r.Code, err)
+	}
+}
+
+// TestKilledLauncher: when lpm is killed the container ends with it.
+func TestKilledLauncher(t *testing.T) {
+	l := newLab(t, "static")
+	self := exec.Command("/proc/self/exe", "-test.run=^TestLauncher$")
+	self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir())
+	out, err := self.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	_, scanErr := fmt.Fscanf(out, "pid %d\n", &pid)
+	if err := self.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	self.Wait()
+	if scanErr != nil {
+		t.Fatalf("the launcher did not start a container: %v", scanErr)
+	}
+	for range 500 {
+		// A zombie is dead: its parent is this machine's first process now.
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("process %d has outlived the launcher", pid)
+	unix.Kill(pid, unix.SIGKILL)
+}
+
+// TestLauncher is the launcher that TestKilledLauncher kills.
+func TestLauncher(t *testing.T) {
+	dir := os.Getenv("LPM_TEST_LAUNCHER")
+	if dir == "" {
+		return
+	}
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := s.Resolve("static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{t: t, store: s, image: image}
+	l.try(t.Context(), plan.Enforce, static(nil), enforcer.Observer{
+		Started: func(pid int) { waitForHandler(pid); fmt.Printf("pid %d\n", pid) },
+	}, "ignore-signals", "1m")
+}
+
+// TestTerminal: a container with a terminal has one of its own, of the size
+// it is given; one without has none.
+func TestTerminal(t *testing.T) {
+	l := newLab(t, "static")
+	if o := l.run(static(nil), "terminal"); !strings.Contains(o.out, "no terminal") {
+		t.Errorf("without: %q", o.out)
+	}
+	tty, err := enforcer.OpenTerminal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	l.options.TTY, l.options.Console = true, tty.Path
+	p, done, err := l.prepare(t.Context(), plan.Enforce, static(nil), "terminal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	in, out := l.file("in"), l.file("out")
+	attached := make(chan error, 1)
+	r, err := p.Run(t.Context(), enforcer.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, nil, enforcer.Observer{
+		Started: func(int) { go func() { attached <- tty.Attach(t.Context(), in, out) }() },
+	})
+	if err != nil || r.Code != 0 {
+		t.Fatalf("code %d, error %v", r.Code, err)
+	}
+	if err := <-attached; err != nil {
+		t.Error(err)
+	}
+	if got := content(t, out); !strings.Contains(got, "rows") {
+		t.Errorf("with: %q", got)
+	}
+}
+
+// TestVolume: what one container writes to a volume the next one reads, and a
+// new volume has the image's content, for one id and for a range.
+func TestVolume(t *testing.T) {
+	for _, mode := range []manifest.IdentityMode{manifest.IdentitySingle, manifest.IdentityRange} {
+		t.Run(string(mode), func(t *testing.T) {
+			l := newLab(t, "python3")
+			l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
+			m := python("/", func(m *manifest.Manifest) {
+				m.Identity.Mode = mode
+				m.Mounts = []manifest.Mount{{Path: "/data", Volume: "data", Write: true}, {Path: "/etc/python3.11", Volume: "conf"}}
+			})
+			if o := l.run(m, "open('/data/note', 'w').write('kept')"); o.Code != 0 {
+				t.Fatalf("writing: %s", o.err)
+			}
+			o := l.run(m, "import os; print(open('/data/note').read(), os.listdir('/etc/python3.11'))")
+			if o.Code != 0 || !strings.Contains(o.out, "kept") || !strings.Contains(o.out, "sitecustomize") {
+				t.Errorf("reading: %q %q", o.out, o.err)
 			}
 		})
 	}
