@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -203,7 +204,8 @@ func grantOf(ctx context.Context, st *store.Store, img store.Image) (*manifest.M
 
 // named gives a refusal the name that the person used for the image.
 func named(err error, name string) error {
-	if refusal, ok := err.(*approval.Refusal); ok {
+	var refusal *approval.Refusal
+	if errors.As(err, &refusal) {
 		refusal.Name = name
 	}
 	return err

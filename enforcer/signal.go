@@ -25,7 +25,7 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal)
 			case <-c.Exited():
 				return
 			case <-done:
-				c.Signal(unix.SIGKILL)
+				_ = c.Signal(unix.SIGKILL)
 				done = nil
 			case s := <-signals:
 				if sig, ok := s.(syscall.Signal); ok && deliver(c, sig) {

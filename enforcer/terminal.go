@@ -82,14 +82,14 @@ func (t *Terminal) Attach(ctx context.Context, in, out *os.File) error {
 		if err != nil {
 			return fmt.Errorf("switching the terminal to raw mode: %w", err)
 		}
-		defer term.Restore(fd, state)
+		defer func() { _ = term.Restore(fd, state) }()
 		stop := t.follow(fd)
 		defer stop()
 	}
 	go func() {
 		if _, err := io.Copy(t.master, in); err == nil {
 			// The end of input is a character on a terminal.
-			t.master.Write([]byte{4})
+			_, _ = t.master.Write([]byte{4})
 		}
 	}()
 	_, err := io.Copy(out, t.master)

@@ -109,7 +109,7 @@ func (r *run) work(ctx context.Context) {
 	wait := func() {
 		cancel()
 		if exercised != nil {
-			<-exercised
+			_ = <-exercised
 		}
 	}
 	var limit <-chan time.Time

@@ -63,7 +63,7 @@ func (m machine) mapper(tool string) (string, error) {
 		switch {
 		case err == nil && size > 0:
 			return path, nil
-		case err != nil && err != unix.ENODATA && err != unix.EOPNOTSUPP:
+		case err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.EOPNOTSUPP):
 			return "", fmt.Errorf("reading the capabilities of %s: %w", path, err)
 		}
 		return "", nil

@@ -28,7 +28,7 @@ func (m machine) tryRange(ctx context.Context) error {
 	if err := child.Start(); err != nil {
 		return fmt.Errorf("making a user namespace: %w", err)
 	}
-	defer child.Wait()
+	defer func() { _ = child.Wait() }()
 	defer input.Close()
 	for _, mapping := range []struct {
 		tool  string

@@ -97,7 +97,7 @@ func TestProgram(t *testing.T) {
 				}
 			})
 			if test.err != nil {
-				if err == nil || test.err != errAny && !errors.Is(err, test.err) {
+				if err == nil || !errors.Is(test.err, errAny) && !errors.Is(err, test.err) {
 					t.Errorf("error %v, want %v", err, test.err)
 				}
 				return

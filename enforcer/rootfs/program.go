@@ -84,7 +84,7 @@ func (t tree) find(r Request) (real, found string, err error) {
 			search = value
 		}
 	}
-	result := error(fs.ErrNotExist)
+	result := fs.ErrNotExist
 	for dir := range strings.SplitSeq(search, ":") {
 		found = path.Join("/", r.Dir, dir, r.Program)
 		if path.IsAbs(dir) {

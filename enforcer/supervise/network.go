@@ -116,8 +116,8 @@ func (e *Enforcer) listen(c *Call) Verdict {
 }
 
 func listenOn(fd int, c *Call) Verdict {
-	err := unix.Listen(fd, int(int32(c.Args[1])))
-	if errno, ok := err.(unix.Errno); ok {
+	var errno unix.Errno
+	if errors.As(unix.Listen(fd, int(int32(c.Args[1]))), &errno) {
 		return Verdict{Errno: errno}
 	}
 	return Verdict{Done: true}

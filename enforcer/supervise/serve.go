@@ -48,7 +48,7 @@ func Serve(ctx context.Context, listener *os.File, running func() bool, policy P
 		return s.stats, fmt.Errorf("making the supervisor's stop signal: %w", err)
 	}
 	defer unix.Close(stop)
-	defer context.AfterFunc(ctx, func() { unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
+	defer context.AfterFunc(ctx, func() { _, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
 
 	for {
 		more, err := s.poll(stop)

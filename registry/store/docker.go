@@ -112,7 +112,7 @@ func (s *dockerSource) describe(name string, mediaType types.MediaType) (v1.Desc
 	defer r.Close()
 	head := make([]byte, 4)
 	n, err := io.ReadFull(r, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return v1.Descriptor{}, err
 	}
 	head = head[:n]

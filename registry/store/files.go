@@ -121,7 +121,7 @@ func gunzip(r *bufio.Reader) (io.Reader, error) {
 
 // noEOF makes the end of a file that came too soon an error that says so.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -131,7 +131,7 @@ func (a *archive) read(r *tar.Reader) error {
 	var total int64
 	for n := 0; ; n++ {
 		hdr, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
