@@ -109,7 +109,7 @@ func (r *run) work(ctx context.Context) {
 	wait := func() {
 		cancel()
 		if exercised != nil {
-			_ = <-exercised
+			<-exercised //nolint:errcheck // it says that it was ended
 		}
 	}
 	var limit <-chan time.Time
