@@ -241,6 +241,29 @@ func TestExercises(t *testing.T) {
 	})
 }
 
+// TestKilledCallsAreNoLoss ends a container whose processes are in the middle
+// of calls that wait for the recorder: they never took effect, so nothing is
+// missing from the record.
+func TestKilledCallsAreNoLoss(t *testing.T) {
+	l := newLab(t, "python3")
+	const busy = `
+import os, signal, time
+for i in range(200):
+    child = os.fork()
+    if not child:
+        while True:
+            os.stat("/etc/passwd"); open("/tmp/file", "w").close()
+    time.sleep(0.002 + i % 7 * 0.0003)
+    os.kill(child, signal.SIGKILL); os.waitpid(child, 0)
+os._exit(0)`
+	o := l.run(t, l.job(t, "-c", busy))
+	if o.Failure != nil || o.Record.Lost > 0 {
+		t.Fatalf("failure %v, lost %d", o.Failure, o.Record.Lost)
+	}
+	t.Logf("%d calls were cancelled", o.Record.Cancelled)
+	propose(t, o)
+}
+
 // TestWhatIsRecorded looks at single facts of runs of the static image.
 func TestWhatIsRecorded(t *testing.T) {
 	l := newLab(t, "static")
