@@ -6,8 +6,8 @@
 //     to standard error. Answers are read from standard input.
 //   - Colour is used only where standard output is a terminal, TERM is not
 //     "dumb" and NO_COLOR is not set.
-//   - Questions are asked only where standard input and standard error are
-//     both a terminal. Elsewhere [ErrNoTerminal] comes back.
+//   - Questions are asked only where all three are a terminal: nobody must say
+//     yes to what went into a file unseen. Elsewhere [ErrNoTerminal] comes back.
 //   - Progress appears only for work that takes longer than a second.
 //   - Whatever came from outside lpm (names, reasons, paths, errors that quote
 //     them) passes through [Escape] before it is printed. JSON stays JSON, and

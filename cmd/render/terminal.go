@@ -39,7 +39,7 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 		Err:         err,
 		in:          bufio.NewReader(in),
 		fd:          int(in.Fd()),
-		interactive: isTerminal(in) && isTerminal(err),
+		interactive: isTerminal(in) && isTerminal(out) && isTerminal(err),
 		colour:      isTerminal(out) && smart && os.Getenv("NO_COLOR") == "",
 		redraw:      isTerminal(err) && smart,
 	}
