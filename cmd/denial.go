@@ -9,9 +9,14 @@ import (
 )
 
 // printDenial reports a refusal when it happens. What was tried, and by which
-// program, comes from the container.
-func (s *session) printDenial(d supervise.Denial) {
-	fmt.Fprintf(s.term.Err, "lpm: refused: %s, by %s (%s)\n", tried(d), render.Escape(d.Program), d.Errno)
+// program, comes from the container. On a terminal in raw mode a new line does
+// not begin at its left edge by itself.
+func (s *session) printDenial(d supervise.Denial, raw bool) {
+	end := "\n"
+	if raw {
+		end = "\r\n"
+	}
+	fmt.Fprintf(s.term.Err, "lpm: refused: %s, by %s (%s)%s", tried(d), render.Escape(d.Program), d.Errno, end)
 }
 
 // reportDenials reports all refusals at the end.

@@ -2,27 +2,15 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
-	"sync"
-	"syscall"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/plan"
-	"github.com/least-privilege/lpm/enforcer/supervise"
-	"github.com/least-privilege/lpm/manifest"
-	"github.com/least-privilege/lpm/registry/approval"
-	"github.com/least-privilege/lpm/registry/artifact"
-	"github.com/least-privilege/lpm/registry/reference"
-	"github.com/least-privilege/lpm/registry/store"
 )
 
 // runFlags are the flags of lpm run.
@@ -100,24 +88,13 @@ program's own, or 128+n when signal n ended it.`,
 func fromHere(env []string) []string {
 	var all []string
 	for _, setting := range env {
-		if name, value, _ := cutEnv(setting); name == setting {
-			if value, ok := os.LookupEnv(name); ok {
-				all = append(all, name+"="+value)
-			}
-		} else {
-			all = append(all, name+"="+value)
+		if strings.Contains(setting, "=") {
+			all = append(all, setting)
+		} else if value, ok := os.LookupEnv(setting); ok {
+			all = append(all, setting+"="+value)
 		}
 	}
 	return all
-}
-
-func cutEnv(setting string) (name, value string, found bool) {
-	for i := range setting {
-		if setting[i] == '=' {
-			return setting[:i], setting[i+1:], true
-		}
-	}
-	return setting, "", false
 }
 
 // run starts the image under what was approved and returns its exit code.
@@ -130,7 +107,8 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 	if err != nil {
 		return 0, err
 	}
-	granted, err := grantOf(ctx, st, img)
+	subject := subjectOf(img, name)
+	granted, err := s.granted(ctx, st, subject)
 	if err != nil {
 		return 0, err
 	}
@@ -151,7 +129,7 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 		defer tty.Close()
 		f.Console = tty.Path
 	}
-	prepared, release, err := s.prepare(ctx, st, img, granted, f.Options)
+	prepared, release, err := s.prepare(ctx, st, img, subject, granted, f.Options)
 	if err != nil {
 		return 0, err
 	}
@@ -160,146 +138,13 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 		return 0, s.printPlan(prepared.Plan, form)
 	}
 	for _, u := range prepared.Plan.Unenforced {
-		s.term.Warn("not enforced on this host: %s", render.Escape(u))
+		s.term.Warn("not enforced on this host: %s", u)
 	}
 	result, err := s.launch(ctx, prepared, streams, tty, f)
-	if err != nil {
-		return 0, err
-	}
-	if f.denials != "" {
-		if err := writeDenials(f.denials, result.Denials); err != nil {
-			return 0, err
-		}
-	}
+	// However it ended, what was refused is not lost.
 	s.reportDenials(result.Denials, result.Others)
-	return result.Code, nil
-}
-
-// grantOf returns what the newest manifest of the image asks for and a trusted
-// key has approved.
-func grantOf(ctx context.Context, st *store.Store, img store.Image) (*manifest.Manifest, error) {
-	target := artifact.NewLocal(st)
-	found, err := artifact.Find(ctx, target, img.Digest)
-	if err != nil {
-		return nil, err
+	if f.denials != "" {
+		err = errors.Join(err, writeDenials(f.denials, result.Denials))
 	}
-	newest, ok := artifact.Newest(found)
-	if !ok {
-		return nil, &noManifestError{image: nameOf(img)}
-	}
-	dirs, err := approval.TrustDirs()
-	if err != nil {
-		return nil, err
-	}
-	trust, err := approval.LoadTrust(dirs...)
-	if err != nil {
-		return nil, err
-	}
-	grant, err := approval.Effective(ctx, target, img.Digest, newest, trust, time.Now())
-	if err != nil {
-		return nil, named(err, nameOf(img))
-	}
-	return grant.Manifest, nil
-}
-
-// named gives a refusal the name that the person used for the image.
-func named(err error, name string) error {
-	var refusal *approval.Refusal
-	if errors.As(err, &refusal) {
-		refusal.Name = name
-	}
-	return err
-}
-
-// noManifestError says that an image has nothing to be approved.
-type noManifestError struct{ image string }
-
-func (e *noManifestError) Error() string { return e.image + " has no manifest of permissions" }
-
-// Hint tells how to get one.
-func (e *noManifestError) Hint() string {
-	return fmt.Sprintf("watch it run with: lpm analyze %s -o FILE, then: lpm attach %s FILE", e.image, e.image)
-}
-
-// prepare makes the container ready. The caller calls release when it is over.
-func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image, m *manifest.Manifest, o plan.Options) (_ *enforcer.Prepared, release func(), err error) {
-	config, err := st.Config(img)
-	if err != nil {
-		return nil, nil, err
-	}
-	kind := store.Single
-	if m.Identity.Mode == manifest.IdentityRange {
-		kind = store.Range
-	}
-	var tree *store.Tree
-	err = s.during("unpacking "+nameOf(img), func(func(int64, int64)) error {
-		tree, err = st.Tree(ctx, img, kind)
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			tree.Close()
-		}
-	}()
-	repository := img.Digest.String()
-	if img.Name != "" {
-		if repository, err = reference.Repository(img.Name); err != nil {
-			return nil, nil, err
-		}
-	}
-	prepared, err := enforcer.Prepare(ctx, enforcer.Job{
-		Mode: plan.Enforce, Digest: img.Digest.String(), Config: enforcer.Config(config.Config),
-		Tree: tree.Path, Manifest: m, Options: o,
-		Folders: enforcer.Folders{
-			Store: st.Dir(), Prepared: st.PreparedDir,
-			Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
-		},
-	})
-	return prepared, func() { tree.Close() }, err
-}
-
-// launch runs the container. Signals are the container's from here on: what
-// it makes of them decides how lpm ends.
-func (s *session) launch(ctx context.Context, p *enforcer.Prepared, streams enforcer.Streams, tty *enforcer.Terminal, f runFlags) (enforcer.Result, error) {
-	ctx = context.WithoutCancel(ctx)
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	defer signal.Stop(signals)
-	o := enforcer.Observer{}
-	if f.verbose {
-		o.Denied = s.printDenial
-	}
-	if tty == nil {
-		return p.Run(ctx, streams, signals, o)
-	}
-	var attached sync.WaitGroup
-	var attachErr error
-	o.Started = func(int) {
-		attached.Go(func() { attachErr = tty.Attach(ctx, streams.In, streams.Out) })
-	}
-	r, err := p.Run(ctx, enforcer.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, signals, o)
-	attached.Wait()
-	if err == nil {
-		err = attachErr
-	}
-	return r, err
-}
-
-// writeDenials writes the denials as JSON lines.
-func writeDenials(name string, list []supervise.Denial) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	encoder := json.NewEncoder(f)
-	for _, d := range list {
-		if err := encoder.Encode(d); err != nil {
-			f.Close()
-			return err
-		}
-	}
-	return f.Close()
+	return result.Code, err
 }

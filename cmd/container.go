@@ -1,0 +1,118 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/supervise"
+	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/artifact"
+	"github.com/least-privilege/lpm/registry/review"
+	"github.com/least-privilege/lpm/registry/store"
+)
+
+// granted returns what the newest manifest of the image asks for and a trusted
+// key has approved.
+func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*manifest.Manifest, error) {
+	records, err := s.records(st, artifact.NewLocal(st))
+	if err != nil {
+		return nil, err
+	}
+	request, err := records.Open(ctx, subject, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if request.Grant == nil {
+		return nil, request.Refusal
+	}
+	return request.Grant.Manifest, nil
+}
+
+// prepare makes the container ready. The caller calls release when it is over.
+func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image, subject review.Subject, m *manifest.Manifest, o plan.Options) (_ *enforcer.Prepared, release func(), err error) {
+	config, err := st.Config(img)
+	if err != nil {
+		return nil, nil, err
+	}
+	kind := store.Single
+	if m.Identity.Mode == manifest.IdentityRange {
+		kind = store.Range
+	}
+	var tree *store.Tree
+	err = s.during("unpacking "+nameOf(img), func(func(int64, int64)) error {
+		tree, err = st.Tree(ctx, img, kind)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			tree.Close()
+		}
+	}()
+	// Volumes are shared by the versions of one thing.
+	repository := subject.Repository
+	if repository == "" {
+		repository = img.Digest.String()
+	}
+	prepared, err := enforcer.Prepare(ctx, enforcer.Job{
+		Mode: plan.Enforce, Digest: img.Digest.String(), Config: enforcer.Config(config.Config),
+		Tree: tree.Path, Manifest: m, Options: o,
+		Folders: enforcer.Folders{
+			Store: st.Dir(), Prepared: st.PreparedDir,
+			Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
+		},
+	})
+	return prepared, func() { tree.Close() }, err
+}
+
+// launch runs the container. Signals are the container's from here on: what
+// it makes of them decides how lpm ends.
+func (s *session) launch(ctx context.Context, p *enforcer.Prepared, streams enforcer.Streams, tty *enforcer.Terminal, f runFlags) (enforcer.Result, error) {
+	ctx = context.WithoutCancel(ctx)
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	o := enforcer.Observer{}
+	if f.verbose {
+		o.Denied = func(d supervise.Denial) { s.printDenial(d, tty != nil) }
+	}
+	if tty == nil {
+		return p.Run(ctx, streams, signals, o)
+	}
+	var attached sync.WaitGroup
+	var attachErr error
+	o.Started = func(int) {
+		attached.Go(func() { attachErr = tty.Attach(ctx, streams.In, streams.Out) })
+	}
+	r, err := p.Run(ctx, enforcer.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, signals, o)
+	attached.Wait()
+	if err == nil {
+		err = attachErr
+	}
+	return r, err
+}
+
+// writeDenials writes the denials as JSON lines.
+func writeDenials(name string, list []supervise.Denial) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(f)
+	for _, d := range list {
+		if err := encoder.Encode(d); err != nil {
+			f.Close()
+			return err
+		}
+	}
+	return f.Close()
+}
