@@ -36,7 +36,7 @@ func (p *proposer) conditions(c proposedCall) []conditioned {
 	for _, v := range c.values {
 		first, rest := split(v.fact.Args)
 		if c.info.Name == "memfd_create" && first&noexecSeal == 0 {
-			p.warn("memfd_create was used%s without MFD_NOEXEC_SEAL; it is refused where the programs are held to a list", by(v.seen.Programs))
+			p.warn("memfd_create was used%s without MFD_NOEXEC_SEAL; it is refused where the programs are held to a list", p.by(v.seen.Programs))
 		}
 		level := p.level(c.info.Name, specs, v.fact.Args)
 		at := slices.IndexFunc(groups, func(g *valueGroup) bool { return g.level == level && g.rest == rest })
@@ -60,7 +60,7 @@ func (p *proposer) conditions(c proposedCall) []conditioned {
 			}
 			when = append(when, p.condition(c.info.Name, s, values))
 		}
-		g.why.Text = "used" + by(g.why.Programs)
+		g.why.Text = "used" + p.by(g.why.Programs)
 		entries = append(entries, conditioned{when, g.why})
 	}
 	return entries

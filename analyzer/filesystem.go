@@ -97,7 +97,7 @@ func (p *proposer) filesystem() {
 		if w.files > 1 {
 			what += " and " + count(w.files-1, "more file")
 		}
-		w.why.Text = what + " changed" + by(w.why.Programs)
+		w.why.Text = what + " changed" + p.by(w.why.Programs)
 		list := &p.manifest.Filesystem.Writable
 		note := p.explain("filesystem.writable", len(*list), w.why)
 		*list = append(*list, manifest.WritablePath{Path: w.path, Note: note})
@@ -111,7 +111,7 @@ func (p *proposer) folder(f evidence.File, seen Explanation) (string, bool) {
 	for _, kernel := range []string{"/proc", "/sys"} {
 		if within(kernel, name) {
 			if kernel == "/sys" || within("/proc/sys", name) {
-				p.warn("%s was opened for writing%s; the kernel's settings stay read-only", name, by(seen.Programs))
+				p.warn("%s was opened for writing%s; the kernel's settings stay read-only", name, p.by(seen.Programs))
 			}
 			return "", false
 		}
@@ -146,12 +146,12 @@ func (p *proposer) folder(f evidence.File, seen Explanation) (string, bool) {
 	}
 	for _, code := range programFolders {
 		if within(code, folder) {
-			p.warn("%s was changed%s; folders of programs are not proposed writable", name, by(seen.Programs))
+			p.warn("%s was changed%s; folders of programs are not proposed writable", name, p.by(seen.Programs))
 			return "", false
 		}
 	}
 	if folder == "/" {
-		p.warn("%s was changed%s; the root folder itself is never writable", name, by(seen.Programs))
+		p.warn("%s was changed%s; the root folder itself is never writable", name, p.by(seen.Programs))
 		return "", false
 	}
 	return folder, true
@@ -232,12 +232,12 @@ func (p *proposer) devices() {
 			continue
 		}
 		if !within("/dev", name) || !shows(name) {
-			p.warn("the device %s was used%s; only those below /dev can be granted", name, by(d.seen.Programs))
+			p.warn("the device %s was used%s; only those below /dev can be granted", name, p.by(d.seen.Programs))
 			continue
 		}
-		d.seen.Text = "read" + by(d.seen.Programs)
+		d.seen.Text = "read" + p.by(d.seen.Programs)
 		if d.fact.Write {
-			d.seen.Text = "opened for writing" + by(d.seen.Programs)
+			d.seen.Text = "opened for writing" + p.by(d.seen.Programs)
 		}
 		note := p.explain("devices", len(p.manifest.Devices), d.seen)
 		p.manifest.Devices = append(p.manifest.Devices, manifest.Device{Path: name, Note: note})

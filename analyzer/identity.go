@@ -44,7 +44,7 @@ func (p *proposer) identity() {
 			what = append(what, "groups set")
 		}
 	}
-	why.Text = line("other ids used (" + strings.Join(what, ", ") + ")" + by(why.Programs))
+	why.Text = line("other ids used (" + strings.Join(what, ", ") + ")" + p.by(why.Programs))
 	p.manifest.Identity.Mode = manifest.IdentityRange
 	p.manifest.Identity.Reason = why.Text
 	p.at["identity"] = why
@@ -90,7 +90,7 @@ func (p *proposer) capabilities() {
 			continue
 		}
 		c.seen.Basis = Inferred
-		c.seen.Text = c.fact.Example + by(c.seen.Programs)
+		c.seen.Text = c.fact.Example + p.by(c.seen.Programs)
 		note := p.explain("capabilities", len(p.manifest.Capabilities), c.seen)
 		p.manifest.Capabilities = append(p.manifest.Capabilities, manifest.Capability{Name: c.fact.Name, Note: note})
 	}
@@ -111,10 +111,10 @@ func (p *proposer) execute() {
 	for _, g := range programs {
 		name := g.fact.Path
 		if !shows(name) || strings.HasPrefix(name, "/memfd:") || name == "/" {
-			p.warn("%s was executed%s, which is no file of the image; it cannot be granted", name, by(g.seen.Programs))
+			p.warn("%s was executed%s, which is no file of the image; it cannot be granted", name, p.by(g.seen.Programs))
 			continue
 		}
-		text := "started" + by(g.seen.Programs)
+		text := "started" + p.by(g.seen.Programs)
 		if len(g.seen.Programs) == 0 {
 			text = "the program the container starts with"
 		}

@@ -74,6 +74,32 @@ func union[T cmp.Ordered](a, b []T) []T {
 func keys[K comparable, V any](m map[K]V) iter.Seq[K]   { return maps.Keys(m) }
 func values[K comparable, V any](m map[K]V) iter.Seq[V] { return maps.Values(m) }
 
+// names returns what each program was asked for as, where it was by a symbolic
+// link alone: "redis-server" says more than the file that it leads to.
+func names(records []*evidence.Record) map[string]string {
+	asked := map[string]string{}
+	for _, r := range records {
+		for _, g := range r.Programs {
+			if before, seen := asked[g.Path]; seen && before != g.As {
+				asked[g.Path] = ""
+				continue
+			}
+			asked[g.Path] = g.As
+		}
+	}
+	return asked
+}
+
+// by is the function of that name, with programs called what they were asked
+// for as.
+func (p *proposer) by(programs []string) string {
+	called := slices.Clone(programs)
+	for i, program := range called {
+		called[i] = cmp.Or(p.names[program], program)
+	}
+	return by(called)
+}
+
 // by names the programs of an explanation in a few words: " by nginx and
 // dash", or nothing.
 func by(programs []string) string {

@@ -43,7 +43,7 @@ func (p *proposer) network() {
 	for _, c := range connects {
 		why = both(why, c.seen)
 	}
-	why.Text = line("network used" + by(why.Programs) + "; recorded on the host's own")
+	why.Text = line("network used" + p.by(why.Programs) + "; recorded on the host's own")
 	net.Reason = why.Text
 	p.at["network"] = why
 	p.warn("the recording used the host's network, and so does the proposal; UDP and addresses cannot be held to a list there")
@@ -83,7 +83,7 @@ func (p *proposer) lookups() {
 	if why.Count == 0 {
 		return
 	}
-	why.Basis, why.Text = Inferred, "makes UDP sockets"+by(why.Programs)+", as looking up names does; none was seen to send"
+	why.Basis, why.Text = Inferred, "makes UDP sockets"+p.by(why.Programs)+", as looking up names does; none was seen to send"
 	net := &p.manifest.Network
 	note := p.explain("network.egress", len(net.Egress), why)
 	net.Egress = append(net.Egress, manifest.Egress{Ports: []manifest.PortRange{manifest.Port(53)}, Protocol: manifest.UDP, Note: note})
@@ -113,13 +113,13 @@ func (p *proposer) listens() []merged[endpoint] {
 			continue
 		case b.fact.Port == 0:
 			if b.fact.Listening {
-				p.warn("a port of the kernel's choice was listened on%s; only a fixed one can be granted", by(b.seen.Programs))
+				p.warn("a port of the kernel's choice was listened on%s; only a fixed one can be granted", p.by(b.seen.Programs))
 			}
 			continue
 		}
-		b.seen.Text = "bound" + by(b.seen.Programs)
+		b.seen.Text = "bound" + p.by(b.seen.Programs)
 		if b.fact.Listening || protocol == manifest.UDP {
-			b.seen.Text = "listened on" + by(b.seen.Programs)
+			b.seen.Text = "listened on" + p.by(b.seen.Programs)
 		}
 		if b.fact.Port < 1024 {
 			p.warn("port %d is below 1024: an ordinary user can have it on the host's network only where the sysctl net.ipv4.ip_unprivileged_port_start allows", b.fact.Port)
@@ -146,7 +146,7 @@ func (p *proposer) connects() []merged[endpoint] {
 		if !ok {
 			continue
 		}
-		c.seen.Text = fmt.Sprintf("%s connected to%s", c.fact.Address, by(c.seen.Programs))
+		c.seen.Text = fmt.Sprintf("%s connected to%s", c.fact.Address, p.by(c.seen.Programs))
 		all = addEndpoint(all, endpoint{protocol, c.fact.Port, c.fact.Address}, c.seen)
 	}
 	return all
@@ -159,7 +159,7 @@ func (p *proposer) transport(name, what string, seen Explanation) (manifest.Prot
 	case "udp":
 		return manifest.UDP, true
 	}
-	p.warn("a socket that is neither TCP nor UDP was %s%s; it cannot be granted", what, by(seen.Programs))
+	p.warn("a socket that is neither TCP nor UDP was %s%s; it cannot be granted", what, p.by(seen.Programs))
 	return "", false
 }
 
@@ -216,6 +216,6 @@ func (p *proposer) egress(protocol manifest.Protocol, connects []merged[endpoint
 		ranges = append(ranges, dynamic)
 		p.warn("%d different high %s ports were connected to; the proposal has all of %s", handedOut, protocol, dynamic)
 	}
-	why.Text = fmt.Sprintf("%d ports connected to%s", len(ports), by(why.Programs))
+	why.Text = fmt.Sprintf("%d ports connected to%s", len(ports), p.by(why.Programs))
 	add(ranges, why)
 }

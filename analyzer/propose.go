@@ -76,6 +76,7 @@ func Propose(records []*evidence.Record, facts ImageFacts) (*Proposal, error) {
 		return nil, err
 	}
 	p := &proposer{
+		names:   names(records),
 		records: records, facts: facts, arch: records[0].Architecture,
 		manifest: &manifest.Manifest{Version: manifest.Version},
 		at:       map[string]Explanation{},
@@ -102,6 +103,7 @@ type proposer struct {
 	records  []*evidence.Record
 	facts    ImageFacts
 	arch     string
+	names    map[string]string
 	manifest *manifest.Manifest
 	at       map[string]Explanation
 	warnings []string

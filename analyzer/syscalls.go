@@ -100,7 +100,7 @@ func (p *proposer) observedCalls() (map[string]proposedCall, error) {
 				merged = proposedCall{info: info, why: Explanation{Basis: Observed}}
 			}
 			merged.why = both(merged.why, observed(run, c.Seen))
-			merged.why.Text = "used" + by(merged.why.Programs)
+			merged.why.Text = "used" + p.by(merged.why.Programs)
 			calls[info.Name] = merged
 		}
 	}
@@ -128,14 +128,14 @@ func (p *proposer) withoutEffect(run int, r *evidence.Record, c evidence.Call, i
 	case c.Refused != "":
 		// Of clone3 nothing needs to be said: C libraries fall back on clone.
 		if info.Name != "clone3" {
-			p.warn("%s was tried%s and refused while recording, for what it does cannot be watched; it is not in the proposal", info.Name, by(c.Programs))
+			p.warn("%s was tried%s and refused while recording, for what it does cannot be watched; it is not in the proposal", info.Name, p.by(c.Programs))
 		}
 		return true
 	case info.Since != "" && older(r.Kernel, info.Since):
-		p.warn("%s was tried%s, but run %d was on Linux %s, which does not have it; it is not in the proposal", info.Name, by(c.Programs), run+1, r.Kernel)
+		p.warn("%s was tried%s, but run %d was on Linux %s, which does not have it; it is not in the proposal", info.Name, p.by(c.Programs), run+1, r.Kernel)
 		return true
 	case privileged(info.Name) != "":
-		p.warn("%s was tried%s, but it takes %s, which no recording has; it is not in the proposal", info.Name, by(c.Programs), privileged(info.Name))
+		p.warn("%s was tried%s, but it takes %s, which no recording has; it is not in the proposal", info.Name, p.by(c.Programs), privileged(info.Name))
 		return true
 	}
 	return false
@@ -176,7 +176,7 @@ func (p *proposer) addVariants(calls map[string]proposedCall) {
 		if _, seen := calls["clone"]; !seen {
 			if info, ok := manifest.LookupSyscall(p.arch, "clone"); ok {
 				why := clone3.why
-				why.Basis, why.Text = Variant, "what clone3, used"+by(why.Programs)+", becomes where its flags must be checked"
+				why.Basis, why.Text = Variant, "what clone3, used"+p.by(why.Programs)+", becomes where its flags must be checked"
 				calls["clone"] = proposedCall{info: info, why: why}
 			}
 		}

@@ -73,22 +73,3 @@ func TestStopSignal(t *testing.T) {
 		}
 	}
 }
-
-func TestStartedScript(t *testing.T) {
-	for _, test := range []struct {
-		name          string
-		command, args []string
-		want          string
-	}{
-		{"a program", []string{"nginx", "-g", "x"}, []string{"nginx", "-g", "x"}, ""},
-		{"a script", []string{"start", "now"}, []string{"/bin/sh", "/usr/bin/start", "now"}, "/usr/bin/start"},
-		{"a script whose interpreter has an argument", []string{"start"}, []string{"/bin/sh", "-e", "/usr/bin/start"}, "/usr/bin/start"},
-		{"a script run by a script", []string{"s", "x"}, []string{"/bin/sh", "/opt/run", "/usr/bin/s", "x"}, "/usr/bin/s"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := startedScript(test.command, test.args); got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
-			}
-		})
-	}
-}

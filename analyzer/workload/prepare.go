@@ -3,7 +3,6 @@ package workload
 import (
 	"context"
 	"fmt"
-	"path"
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
@@ -93,22 +92,10 @@ func (r *run) newRecorder(h plan.Host) (*record.Recorder, error) {
 		Image:        evidence.Image{Reference: r.job.Image.Name, Digest: r.job.Image.Digest.String()},
 		Architecture: h.Architecture, Kernel: h.Kernel, LPM: r.job.Version,
 		Workload: evidence.Workload{Command: command, Exercise: r.job.Exercise},
-		Program:  startedScript(command, p.Process.Args),
+		Program:  p.Process.Entry,
 		Network:  manifest.NetworkHost,
 		Mode:     r.job.Identity, Identity: p.Identity,
 	})
-}
-
-// startedScript returns the path of the script that a container starts with,
-// and nothing where it starts with a program. A script is found in what is to
-// be executed after its interpreter and that one's argument, in place of the
-// command's first word.
-func startedScript(command, args []string) string {
-	at := len(args) - len(command)
-	if at <= 0 || !path.IsAbs(args[at]) {
-		return ""
-	}
-	return args[at]
 }
 
 // name is what a person knows an image by.

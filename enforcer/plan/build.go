@@ -88,7 +88,7 @@ func (b *builder) process() error {
 		return fmt.Errorf("the working folder %q is not an absolute path", dir)
 	}
 	b.plan.Process = Process{
-		Program: s.Program, Args: args, Dir: path.Clean(dir), TTY: b.Options.TTY,
+		Program: s.Program, Entry: s.Found, Args: args, Dir: path.Clean(dir), TTY: b.Options.TTY,
 		Env: environment(b.Image.Config.Env, b.Options, s.Home),
 	}
 	return nil

@@ -24,7 +24,7 @@ func request(change func(r *plan.Request)) plan.Request {
 			Config: plan.Config{Entrypoint: []string{"/usr/bin/server"}, Cmd: []string{"--verbose"}, Env: []string{"PATH=/usr/bin", "MODE=image"}, WorkingDir: "/srv"},
 			Survey: plan.Survey{
 				UID: 100, GID: 101, Groups: []uint32{102}, Home: "/srv",
-				Entry: "/usr/bin/server", Program: "/usr/bin/server",
+				Found: "/usr/bin/server", Entry: "/usr/bin/server", Program: "/usr/bin/server",
 				Executables: []plan.Executable{
 					{Path: "/usr/bin/dash", Needs: "/usr/lib/ld.so"},
 					{Path: "/usr/bin/server", Needs: "/usr/lib/ld.so"},

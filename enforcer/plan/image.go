@@ -32,10 +32,11 @@ type Survey struct {
 	Groups []uint32 `json:"groups,omitempty"`
 	// Home is the user's home folder, "/" where none is known.
 	Home string `json:"home"`
-	// Entry is the command's first word found in the image, free of symbolic
-	// links. Program is the file to execute: the same, or, of a script, its
+	// Found is the path that the command's first word was found under, and
+	// Entry the same free of symbolic links. Program is the file to execute: the same, or, of a script, its
 	// interpreter. Prefix is the arguments that then come before the
 	// command's own.
+	Found   string   `json:"found"`
 	Entry   string   `json:"entry"`
 	Program string   `json:"program"`
 	Prefix  []string `json:"prefix,omitempty"`

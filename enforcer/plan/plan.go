@@ -49,11 +49,14 @@ type Plan struct {
 type Process struct {
 	// Program is the path to execute: absolute, inside the root, free of
 	// symbolic links. For a script it is the interpreter.
-	Program string   `json:"program"`
-	Args    []string `json:"args"`
-	Env     []string `json:"env"`
-	Dir     string   `json:"dir"`
-	TTY     bool     `json:"tty,omitempty"`
+	Program string `json:"program"`
+	// Entry is the path that the command's first word was found under, links
+	// and all. For a script it is the script.
+	Entry string   `json:"entry"`
+	Args  []string `json:"args"`
+	Env   []string `json:"env"`
+	Dir   string   `json:"dir"`
+	TTY   bool     `json:"tty,omitempty"`
 }
 
 // IDMap maps Size ids from Container upwards to those from Host upwards.

@@ -102,6 +102,9 @@ func TestProgram(t *testing.T) {
 				}
 				return
 			}
+			if named := strings.Contains(test.program, "/") && test.dir == ""; named && s.Found != test.program {
+				t.Errorf("found under %q, want %q", s.Found, test.program)
+			}
 			if err != nil || s.Program != test.want || !slices.Equal(s.Prefix, test.prefix) {
 				t.Errorf("program %q, prefix %q, error %v; want %q, %q", s.Program, s.Prefix, err, test.want, test.prefix)
 			}

@@ -42,7 +42,7 @@ func (t tree) program(s *plan.Survey, r Request) error {
 	if err != nil {
 		return &ProgramError{Program: r.Program, Err: err}
 	}
-	s.Entry, s.Program = entry, entry
+	s.Found, s.Entry, s.Program = found, entry, entry
 	// A script gets its interpreter's arguments and then the path it was
 	// found under in place of its own name.
 	script := found
