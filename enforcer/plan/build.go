@@ -197,16 +197,24 @@ func (b *builder) supervision() error {
 			}
 		}
 	}
-	for _, p := range m.Execute {
-		if real := b.real(p.Path); real != p.Path {
-			if sup.Names == nil {
-				sup.Names = map[string]string{}
-			}
-			sup.Names[real] = p.Path
-		}
-	}
+	sup.Names = b.names()
 	b.plan.Supervision = sup
 	return b.layer(sup.Hidden)
+}
+
+// names returns what granted programs are called where that is not their real
+// path: as the manifest has it, or as the command was found.
+func (b *builder) names() map[string]string {
+	names := map[string]string{}
+	if s := b.Image.Survey; len(s.Prefix) == 0 && s.Found != s.Entry {
+		names[s.Entry] = s.Found
+	}
+	for _, p := range b.Manifest.Execute {
+		if real := b.real(p.Path); real != p.Path {
+			names[real] = p.Path
+		}
+	}
+	return names
 }
 
 // granted returns the real paths of the programs that may be executed, with

@@ -118,8 +118,8 @@ type Supervision struct {
 	// Programs are the granted programs, resolved; manifest.AnyProgram
 	// grants every one.
 	Programs []string `json:"programs,omitempty"`
-	// Names gives those of them that the manifest names by a symbolic link
-	// the name it uses.
+	// Names says what those of them are called that the manifest or the
+	// command names by a symbolic link.
 	Names map[string]string `json:"names,omitempty"`
 	// Hidden are the image's ELF programs that are not granted.
 	Hidden []string `json:"hidden,omitempty"`
