@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/enforcer/cgroup"
+	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/rootfs"
@@ -101,7 +102,7 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	c, err := launch.Start(spec)
 	out.started()
 	if err != nil {
-		return r, err
+		return r, explain(err)
 	}
 	defer c.Close()
 	begun := time.Now()
@@ -140,6 +141,19 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 		err = ctx.Err()
 	}
 	return r, err
+}
+
+// explain says why user namespaces are of no use here, where that is what an
+// error of the start means: they could not be made, or their first mount, which
+// takes a capability in them, was refused.
+func explain(err error) error {
+	var namespace *launch.NamespaceError
+	var op *launch.OpError
+	refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
+	if errors.As(err, &namespace) || refused && errors.As(err, &op) && op.Op.Call == "mount" {
+		return host.ExplainUserNamespace(err)
+	}
+	return err
 }
 
 // supervised starts the supervisor. If it fails the container is killed, for

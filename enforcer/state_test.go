@@ -238,9 +238,31 @@ func TestLauncher(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &lab{t: t, store: s, image: image}
-	l.try(t.Context(), plan.Enforce, static(nil), enforcer.Observer{
+	_, err = l.try(t.Context(), plan.Enforce, static(nil), enforcer.Observer{
 		Started: func(pid int) { waitForHandler(pid); fmt.Printf("pid %d\n", pid) },
 	}, "ignore-signals", "1m")
+	if err != nil {
+		fmt.Println("error:", err)
+	}
+}
+
+// TestNoUserNamespaces: where they are refused, the error says so and names
+// the switch. A user namespace that allows no further ones below it stands for
+// such a machine.
+func TestNoUserNamespaces(t *testing.T) {
+	l := newLab(t, "static")
+	self := exec.Command("unshare", "--user", "--map-root-user", "sh", "-c",
+		`echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" -test.run='^TestLauncher$' -test.v`, "/proc/self/exe")
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self.Args[len(self.Args)-1] = executable
+	self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir())
+	out, err := self.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "max_user_namespaces is 0") {
+		t.Errorf("%v, %s", err, out)
+	}
 }
 
 // TestTerminal: a container with a terminal has one of its own, of the size

@@ -112,7 +112,7 @@ func start(s Spec) (*Container, error) {
 	pid, err := fork(prog, args, ch.child["status"])
 	runtime.KeepAlive(&pidfd)
 	if err != nil {
-		return nil, fmt.Errorf("making the container's namespaces: %w", explainClone(err))
+		return nil, &NamespaceError{err}
 	}
 	c := &Container{
 		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), ops: s.Plan.Ops,

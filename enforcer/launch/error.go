@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -44,21 +43,11 @@ func (e *OpError) Hint() string {
 	return ""
 }
 
-// cloneError is a refusal to make namespaces.
-type cloneError struct{ err error }
+// NamespaceError is returned where the container's namespaces could not be
+// made.
+type NamespaceError struct{ Err error }
 
-func (e *cloneError) Error() string { return e.err.Error() }
-func (e *cloneError) Unwrap() error { return e.err }
+func (e *NamespaceError) Error() string { return "making the container's namespaces: " + e.Err.Error() }
 
-// Hint names the switches that refuse user namespaces.
-func (e *cloneError) Hint() string {
-	switch {
-	case errors.Is(e.err, unix.EPERM), errors.Is(e.err, unix.EACCES):
-		return "user namespaces are refused to this account: see the sysctls kernel.unprivileged_userns_clone (Debian) and kernel.apparmor_restrict_unprivileged_userns (Ubuntu)"
-	case errors.Is(e.err, unix.ENOSPC):
-		return "the limit of user namespaces is reached: see the sysctl user.max_user_namespaces"
-	}
-	return ""
-}
-
-func explainClone(err error) error { return &cloneError{err} }
+// Unwrap returns the error number.
+func (e *NamespaceError) Unwrap() error { return e.Err }
