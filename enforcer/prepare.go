@@ -247,7 +247,7 @@ func (p *preparation) layerPlaces(places plan.Places, l plan.Layer) (plan.Places
 		return places, err
 	}
 	sum := sha256.Sum256(content)
-	key := p.key("layer-" + hex.EncodeToString(sum[:8]))
+	key := p.key("layer-" + hex.EncodeToString(sum[:16]))
 	base := filepath.Join(p.Folders.Store, "prepared", key)
 	if len(l.Entries) > 0 {
 		if base, err = p.Folders.Prepared(key); err != nil {

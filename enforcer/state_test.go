@@ -64,7 +64,7 @@ func TestState(t *testing.T) {
 	if want := "0 " + strconv.Itoa(os.Getuid()) + " 1"; !slices.Equal(s.UIDMap, []string{want}) {
 		t.Errorf("uid map %q, want %q", s.UIDMap, want)
 	}
-	if s.Limits["nofile"] != 64 || s.Limits["fsize"] != 1<<20 || s.Limits["core"] != 0 {
+	if s.Limits["nofile"] != 64 || s.Limits["fsize"] != 1<<20 || s.Limits["core"] != 1 {
 		t.Errorf("limits %v", s.Limits)
 	}
 	// The three standard ones, the folder that is being listed, and what

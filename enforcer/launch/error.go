@@ -33,6 +33,8 @@ func (e *OpError) Hint() string {
 	switch {
 	case e.Op.Call == "fsmount" && e.Errno == unix.EPERM, e.Op.Call == "fsconfig" && e.Errno == unix.EPERM:
 		return "inside another container, /proc must be mounted whole: start the outer container with --security-opt systempaths=unconfined"
+	case e.Op.Call == "openat2" && e.Errno == unix.ELOOP:
+		return "there is a symbolic link in the path, which could lead anywhere: name the real path"
 	case e.Op.Call == "landlock_create_ruleset" && (e.Errno == unix.ENOSYS || e.Errno == unix.EOPNOTSUPP):
 		return "the kernel needs Landlock: CONFIG_SECURITY_LANDLOCK, and landlock in the lsm= parameter"
 	case e.Op.Call == "execveat" && e.Errno == unix.ENOENT:

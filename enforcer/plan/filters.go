@@ -166,7 +166,8 @@ func (b *builder) hostSockets(lists [][]Compare) [][]Compare {
 					Compare{Arg: 2, Mask: word, Value: k[1]}))
 			}
 		}
-		if family, named := value(l, 0); named && family != afUnix && family != afInet && family != afInet6 {
+		// A condition on some bits of the family may let those in as well.
+		if named(l, 0) && !admits(l, 0, afUnix) && !admits(l, 0, afInet) && !admits(l, 0, afInet6) {
 			narrowed = append(narrowed, l)
 		}
 	}
@@ -190,14 +191,9 @@ func admits(list []Compare, arg int, v uint64) bool {
 	return true
 }
 
-// value returns what an argument is compared with.
-func value(list []Compare, arg int) (uint64, bool) {
-	for _, c := range list {
-		if c.Arg == arg {
-			return c.Value, true
-		}
-	}
-	return 0, false
+// named reports whether the comparisons say anything of an argument.
+func named(list []Compare, arg int) bool {
+	return slices.ContainsFunc(list, func(c Compare) bool { return c.Arg == arg })
 }
 
 // with replaces the comparisons of the arguments in more.

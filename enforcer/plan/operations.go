@@ -155,7 +155,9 @@ func (b *builder) limits() error {
 		b.do(about, "prlimit64", null(), flags(name), limit, null())
 	}
 	// The kernel's core_pattern may name a program of the host.
-	set("RLIMIT_CORE", 0)
+	// Of all limits only this one, which leaves no room for a dump either,
+	// keeps the kernel from starting it (core(5), fs/coredump.c).
+	set("RLIMIT_CORE", 1)
 	if b.Mode == Record {
 		return nil
 	}

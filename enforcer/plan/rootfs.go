@@ -122,7 +122,11 @@ func (b *builder) scratch(size string, like PathFact) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tmp := b.newFS(about, "tmpfs", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV", [2]string{"size", size}, [2]string{"mode", "0755"})
+	options := [][2]string{{"size", size}, {"mode", "0755"}}
+	if bytes, err := strconv.ParseInt(size, 10, 64); err == nil {
+		options = append(options, [2]string{"nr_inodes", inodes(bytes)})
+	}
+	tmp := b.newFS(about, "tmpfs", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV", options...)
 	// Each lies over the one before, which is in use already.
 	b.do(about, "move_mount", tmp, text(""), flags("AT_FDCWD"), text(place), flags("MOVE_MOUNT_F_EMPTY_PATH"))
 	b.do(about, "mkdirat", tmp, text("work"), number(0o700))
@@ -161,7 +165,8 @@ func (b *builder) deviceFiles() error {
 			[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
 		b.attach(about, pts, "/dev/pts")
 	}
-	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
+	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
+		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
 	b.attach(about, shm, "/dev/shm")
 	if b.Mode == Record {
 		return nil
@@ -246,15 +251,17 @@ func (b *builder) writablePath(w manifest.WritablePath, real string) error {
 	if b.identityMode() == manifest.IdentitySingle {
 		uid, gid = b.plan.Identity.UID, b.plan.Identity.GID
 	}
-	// Each inode takes kernel memory that the size does not count.
-	inodes := max(1024, bytes/1024)
 	m := b.newFS(about, "tmpfs", attrData,
-		[2]string{"size", strconv.FormatInt(bytes, 10)}, [2]string{"nr_inodes", strconv.FormatInt(inodes, 10)},
+		[2]string{"size", strconv.FormatInt(bytes, 10)}, [2]string{"nr_inodes", inodes(bytes)},
 		[2]string{"mode", fmt.Sprintf("%04o", f.Mode)},
 		[2]string{"uid", strconv.FormatUint(uint64(uid), 10)}, [2]string{"gid", strconv.FormatUint(uint64(gid), 10)})
 	b.attach(about, m, real)
 	return nil
 }
+
+// inodes bounds the files of a tmpfs of that many bytes: each takes kernel
+// memory that the size does not count.
+func inodes(bytes int64) string { return strconv.FormatInt(max(1024, bytes/1024), 10) }
 
 // mountBelow reports whether something is mounted below a writable path, for
 // which the layer has made the place.
@@ -268,14 +275,16 @@ func (b *builder) mountBelow(dir string) bool {
 func (b *builder) mounts() error {
 	if b.Mode == Enforce {
 		for _, m := range b.Manifest.Mounts {
-			source := m.Host
-			if m.Volume != "" {
-				source = b.Places.Volumes[m.Volume]
+			about := "mounting " + m.Path
+			if m.Volume == "" {
+				b.bindExact(about, m.Host, b.real(m.Path), m.Write)
+				continue
 			}
+			source := b.Places.Volumes[m.Volume]
 			if !path.IsAbs(source) {
 				return fmt.Errorf("no folder for the volume %q", m.Volume)
 			}
-			b.bind("mounting "+m.Path, source, b.real(m.Path), m.Write)
+			b.bind(about, source, b.real(m.Path), m.Write)
 		}
 	}
 	if b.networkMode() == manifest.NetworkHost && b.Host.ResolvConf {
@@ -287,6 +296,21 @@ func (b *builder) mounts() error {
 // bind mounts a path of the host, with all that is mounted below it.
 func (b *builder) bind(about, host, at string, write bool) {
 	m := b.open(about, "open_tree", flags("AT_FDCWD"), text(host), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE"))
+	b.attachData(about, m, at, write)
+}
+
+// bindExact is [builder.bind] for a path that a manifest names: the very one
+// that was approved. A symbolic link in it, which another container may have
+// left there, would lead anywhere (CVE-2017-1002101).
+func (b *builder) bindExact(about, host, at string, write bool) {
+	h := how("O_PATH|O_CLOEXEC", "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS")
+	source := b.open(about, "openat2", flags("AT_FDCWD"), text(host), h, size(h))
+	m := b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
+	b.attachData(about, m, at, write)
+	b.do(about, "close", source)
+}
+
+func (b *builder) attachData(about string, m Arg, at string, write bool) {
 	attrs := attrData
 	if !write {
 		attrs += "|MOUNT_ATTR_RDONLY"
@@ -302,7 +326,12 @@ func (b *builder) pivot() error {
 	b.do(about, "pivot_root", text("."), text("."))
 	// The old root lies over the new one now (pivot_root(2), NOTES).
 	b.do(about, "umount2", text("."), flags("MNT_DETACH"))
-	b.do(about, "chdir", text(b.real(b.plan.Process.Dir)))
+	// By descriptor, free of links: /proc is mounted, and an image that
+	// starts in /proc/self/fd/7 would be in whatever folder of the host is
+	// open there (CVE-2024-21626).
+	dir := b.at(about, b.real(b.plan.Process.Dir))
+	b.do(about, "fchdir", dir)
+	b.do(about, "close", dir)
 	return nil
 }
 
