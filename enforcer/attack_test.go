@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -42,6 +44,13 @@ func TestAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// A launcher has folders open, that of a cgroup for one.
+	open, err := os.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+
 	ports := []string{strconv.Itoa(int(granted)), strconv.Itoa(int(other))}
 	host := hostNetwork(granted, 0)
 	program := func(path string) func(*manifest.Manifest) {
@@ -52,6 +61,8 @@ func TestAttacks(t *testing.T) {
 		args  []string
 		base  func(m *manifest.Manifest)
 		grant func(m *manifest.Manifest)
+		// dirs are working folders to try; empty is the image's own alone.
+		dirs []string
 	}{
 		{name: "loader", grant: program("/usr/bin/dash")},
 		{name: "read_program", grant: program("/usr/bin/dash")},
@@ -75,6 +86,10 @@ func TestAttacks(t *testing.T) {
 		{name: "other_processes"},
 		{name: "descriptors"},
 		{name: "host_root", args: []string{folder}},
+		// CVE-2024-21626: a working folder that is an open descriptor.
+		{name: "working_folder", args: []string{folder}, dirs: descriptorDirs()},
+		{name: "reopen_output"},
+		{name: "reopen_input"},
 		{name: "hard_link"},
 		{name: "fork_bomb", base: func(m *manifest.Manifest) { m.Resources.PIDs = 20 }, grant: func(m *manifest.Manifest) { m.Resources.PIDs = 1000 }},
 		{name: "fill", grant: func(m *manifest.Manifest) { m.Filesystem.Writable[0].Size = 128 << 20 }},
@@ -85,7 +100,16 @@ func TestAttacks(t *testing.T) {
 			l.t = t
 			// Root is bound by no RLIMIT_NPROC, and is told so.
 			l.options.BestEffort = true
+			l.stdin = "of the host\n"
 			args := append([]string{"/attack/attack.py", a.name}, a.args...)
+			for _, dir := range a.dirs {
+				l.options.WorkingDir = dir
+				// A start that fails is a refusal.
+				if o, err := l.try(t.Context(), plan.Enforce, python(folder, a.base), enforcer.Observer{}, args...); err == nil && succeeded(o) {
+					t.Errorf("the attempt succeeded from %s: %s%s", dir, o.out, o.err)
+				}
+			}
+			l.options.WorkingDir = ""
 			o := l.run(python(folder, a.base), args...)
 			if succeeded(o) && !(a.name == "fork_bomb" && os.Getuid() == 0) {
 				t.Errorf("the attempt succeeded: %s%s", o.out, o.err)
@@ -99,6 +123,16 @@ func TestAttacks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// descriptorDirs are working folders that an image may name to start in
+// whatever the launcher has open.
+func descriptorDirs() []string {
+	dirs := []string{"/proc/self/cwd", "/proc/1/cwd", "/proc/1/root"}
+	for n := range 24 {
+		dirs = append(dirs, "/proc/self/fd/"+strconv.Itoa(n))
+	}
+	return dirs
 }
 
 // succeeded reports whether an attempt got through. The program "id", which

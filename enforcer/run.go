@@ -86,17 +86,19 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	if err != nil {
 		return r, err
 	}
+	if group != nil {
+		defer func() { err = errors.Join(err, group.Close()) }()
+	}
 	out, err := p.outputs(s)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
-		Plan: p.Plan, Filters: p.filters, Stdin: s.In, Stdout: out.out, Stderr: out.err,
+		Plan: p.Plan, Filters: p.filters, Stdin: out.in, Stdout: out.out, Stderr: out.err,
 		MapIDs: func(pid int) error { return userns.Map(pid, p.Plan.Identity) },
 	}
 	if group != nil {
-		defer func() { err = errors.Join(err, group.Close()) }()
 		spec.Cgroup = group.Dir()
 	}
 	c, err := launch.Start(spec)
