@@ -182,6 +182,8 @@ func securityConstant(name string) (uint64, bool) {
 		return unix.PR_SET_DUMPABLE, true
 	case "PR_SET_KEEPCAPS":
 		return unix.PR_SET_KEEPCAPS, true
+	case "PR_SET_NAME":
+		return unix.PR_SET_NAME, true
 	case "PR_SET_NO_NEW_PRIVS":
 		return unix.PR_SET_NO_NEW_PRIVS, true
 	case "PR_SET_PDEATHSIG":

@@ -37,6 +37,7 @@ type Container struct {
 	listener *os.File
 	status   *os.File
 	ops      []plan.Op
+	watcher  *watcher
 
 	exited chan struct{}
 	result result
@@ -141,6 +142,11 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 	if _, err := sync.Write([]byte{1}); err != nil {
 		return fmt.Errorf("letting the container start: %w", err)
 	}
+	// While the child works; its program cannot run before this is done.
+	var err error
+	if c.watcher, err = watch(int(c.pidfd.Fd())); err != nil {
+		return err
+	}
 	var message [8]byte
 	n, err := c.status.Read(message[:])
 	switch {
@@ -184,6 +190,9 @@ func (c *Container) abandon(cause error) error {
 	kill := unix.PidfdSendSignal(int(c.pidfd.Fd()), unix.SIGKILL, nil, 0)
 	var status unix.WaitStatus
 	_, wait := unix.Wait4(c.pid, &status, 0, nil)
+	if c.watcher != nil {
+		c.watcher.end()
+	}
 	c.Close()
 	if kill != nil && !errors.Is(kill, unix.ESRCH) {
 		return errors.Join(cause, kill)
@@ -206,6 +215,7 @@ func (c *Container) wait() {
 		c.result.status.Signal = status.Signal()
 	}
 	c.result.status.Code = status.ExitStatus()
+	c.watcher.end()
 	close(c.exited)
 }
 

@@ -50,6 +50,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_OPEN_TREE, true
 	case "openat2":
 		return unix.SYS_OPENAT2, true
+	case "pidfd_send_signal":
+		return unix.SYS_PIDFD_SEND_SIGNAL, true
 	case "pivot_root":
 		return unix.SYS_PIVOT_ROOT, true
 	case "prctl":
