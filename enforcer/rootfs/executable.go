@@ -13,7 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/least-privilege/lpm/enforcer/plan"
 )
@@ -94,7 +94,15 @@ func (t tree) classify(name string) (e plan.Executable, is bool, err error) {
 	n, _ := f.ReadAt(head, 0)
 	head = head[:n]
 	if bytes.HasPrefix(head, []byte(elf.ELFMAG)) {
+		if !utf8.ValidString(e.Path) {
+			return e, false, fmt.Errorf("the name of the program %q is not UTF-8, so that it can neither be granted nor hidden", e.Path)
+		}
 		return t.classifyELF(e, f)
+	}
+	// What cannot be written in a manifest cannot be granted, and does not
+	// pass from process to process as what it is either.
+	if !utf8.ValidString(e.Path) {
+		return e, false, nil
 	}
 	interpreter, _ := parseShebang(head)
 	if interpreter == "" || info.Mode()&0o111 == 0 {
@@ -110,35 +118,18 @@ func (t tree) classify(name string) (e plan.Executable, is bool, err error) {
 // loader do, which can be executed too, or else has neither a loader nor the
 // mark of a position-independent program, as plugins have.
 func (t tree) classifyELF(e plan.Executable, f *os.File) (plan.Executable, bool, error) {
-	file, err := elf.NewFile(f)
-	if err != nil || file.Type != elf.ET_EXEC && file.Type != elf.ET_DYN {
-		// Objects, core files, and what only begins like ELF: the kernel
-		// and the loader refuse them.
+	h, err := readHeader(f)
+	if err == nil && h.kind != elf.ET_EXEC && h.kind != elf.ET_DYN {
+		// Objects and core files: the kernel and the loader refuse them.
 		return e, false, nil
 	}
-	loader := interpreter(file)
-	if loader != "" {
-		if e.Needs, err = t.real(loader); err != nil {
+	if err == nil && h.loader != "" {
+		if e.Needs, err = t.real(h.loader); err != nil {
 			return e, false, err
 		}
 	}
-	name, _ := file.DynString(elf.DT_SONAME)
-	flags, _ := file.DynValue(elf.DT_FLAGS_1)
-	pie := len(flags) > 0 && flags[0]&uint64(elf.DF_1_PIE) != 0
-	e.Library = len(name) > 0 || file.Type == elf.ET_DYN && loader == "" && !pie
+	// What only begins like ELF is hidden as a program is: the kernel and
+	// the loader may read it in another way than we.
+	e.Library = err == nil && (h.soname || h.kind == elf.ET_DYN && h.loader == "" && !h.pie)
 	return e, true, nil
-}
-
-// interpreter returns the loader that an ELF file names.
-func interpreter(file *elf.File) string {
-	for _, p := range file.Progs {
-		if p.Type != elf.PT_INTERP || p.Filesz > 4096 {
-			continue
-		}
-		b := make([]byte, p.Filesz)
-		if _, err := p.ReadAt(b, 0); err == nil {
-			return strings.TrimRight(string(b), "\x00")
-		}
-	}
-	return ""
 }

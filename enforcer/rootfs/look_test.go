@@ -179,8 +179,13 @@ func TestExecutables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Neither the kernel nor the loader looks at section headers.
+	sections := slices.Clone(self)
+	for i := 40; i < 48; i++ {
+		sections[i] = 0x7f
+	}
 	root := image(t, map[string]string{
-		"prog*": string(self), "unmarked": string(self), "script*": "#!/prog\n", "module.py": "#!/prog\n",
+		"prog*": string(self), "unmarked": string(self), "sections*": string(sections), "script*": "#!/prog\n", "module.py": "#!/prog\n",
 		"data*": "text", "broken*": "\x7fELF and nothing more", "link -> prog": "",
 	})
 	s, err := look(t, root, nil)
@@ -198,9 +203,28 @@ func TestExecutables(t *testing.T) {
 		}
 		got = append(got, entry)
 	}
-	want := []string{"/prog", "/script script of /prog", "/unmarked"}
+	// What only begins like ELF is hidden like a program: who knows how a
+	// loader reads it.
+	want := []string{"/broken", "/prog", "/script script of /prog", "/sections", "/unmarked"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestProgramName: a program that can neither be granted nor hidden, for its
+// name cannot be said, is an error and not passed over.
+func TestProgramName(t *testing.T) {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := image(t, map[string]string{"prog*": string(self), "pro\xff": string(self)})
+	if _, err := look(t, root, nil); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("error %v, want one about UTF-8", err)
+	}
+	root = image(t, map[string]string{"prog -> pro\xff": "", "pro\xff*": "#!/prog\n"})
+	if _, err := look(t, root, nil); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("a link: error %v, want one about UTF-8", err)
 	}
 }
 

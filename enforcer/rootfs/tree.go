@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
@@ -33,6 +34,10 @@ func (t tree) real(p string) (string, error) {
 	rel, err := filepath.Rel(string(t), joined)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 		return "", fmt.Errorf("resolving %q in the image: it leads outside", p)
+	}
+	// It passes from process to process as JSON, which would change it.
+	if !utf8.ValidString(rel) {
+		return "", fmt.Errorf("resolving %q in the image: it leads to %q, a name that is not UTF-8", p, rel)
 	}
 	return path.Join("/", rel), nil
 }

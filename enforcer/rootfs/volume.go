@@ -38,6 +38,19 @@ func Fill(ctx context.Context, v Volume) error {
 	if _, err := os.Lstat(mark); err == nil {
 		return nil
 	}
+	// One at a time: whoever finds the volume filled may start a container,
+	// which could put links in the way of another that still fills it.
+	dir, err := os.Open(v.Dir)
+	if err != nil {
+		return fmt.Errorf("filling the volume for %s: %w", v.Path, err)
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("waiting for the volume for %s: %w", v.Path, err)
+	}
+	if _, err := os.Lstat(mark); err == nil {
+		return nil
+	}
 	t := tree(v.Tree)
 	from, err := t.real(v.Path)
 	if err != nil {
