@@ -51,6 +51,18 @@ func TestAttacks(t *testing.T) {
 	}
 	defer open.Close()
 
+	// What another container left in a folder that it may write to.
+	shared, secret := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(secret, "secret"), []byte("of the host\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, filepath.Join(shared, "sub")); err != nil {
+		t.Fatal(err)
+	}
+	planted := func(m *manifest.Manifest) {
+		m.Mounts = append(m.Mounts, manifest.Mount{Path: "/shared", Host: filepath.Join(shared, "sub")})
+	}
+
 	ports := []string{strconv.Itoa(int(granted)), strconv.Itoa(int(other))}
 	host := hostNetwork(granted, 0)
 	program := func(path string) func(*manifest.Manifest) {
@@ -63,6 +75,8 @@ func TestAttacks(t *testing.T) {
 		grant func(m *manifest.Manifest)
 		// dirs are working folders to try; empty is the image's own alone.
 		dirs []string
+		// refused says that the container does not start at all.
+		refused bool
 	}{
 		{name: "loader", grant: program("/usr/bin/dash")},
 		{name: "read_program", grant: program("/usr/bin/dash")},
@@ -88,9 +102,17 @@ func TestAttacks(t *testing.T) {
 		{name: "host_root", args: []string{folder}},
 		// CVE-2024-21626: a working folder that is an open descriptor.
 		{name: "working_folder", args: []string{folder}, dirs: descriptorDirs()},
+		// CVE-2017-1002101: a link in the path of a host's folder.
+		{name: "planted_link", base: planted, refused: true, grant: func(m *manifest.Manifest) {
+			m.Mounts[len(m.Mounts)-1].Host = secret
+		}},
 		{name: "reopen_output"},
 		{name: "reopen_input"},
 		{name: "hard_link"},
+		{name: "many_files"},
+		{name: "vsock", grant: func(m *manifest.Manifest) {
+			m.Syscalls.Allow = append(m.Syscalls.Allow, manifest.Syscall{Name: "socket", When: []manifest.Condition{{Arg: 0, OneOf: []string{"40"}}}})
+		}},
 		{name: "fork_bomb", base: func(m *manifest.Manifest) { m.Resources.PIDs = 20 }, grant: func(m *manifest.Manifest) { m.Resources.PIDs = 1000 }},
 		{name: "fill", grant: func(m *manifest.Manifest) { m.Filesystem.Writable[0].Size = 128 << 20 }},
 	}
@@ -110,7 +132,15 @@ func TestAttacks(t *testing.T) {
 				}
 			}
 			l.options.WorkingDir = ""
-			o := l.run(python(folder, a.base), args...)
+			var o outcome
+			if a.refused {
+				var err error
+				if o, err = l.try(t.Context(), plan.Enforce, python(folder, a.base), enforcer.Observer{}, args...); err == nil {
+					t.Error("the container has started")
+				}
+			} else {
+				o = l.run(python(folder, a.base), args...)
+			}
 			if succeeded(o) && !(a.name == "fork_bomb" && os.Getuid() == 0) {
 				t.Errorf("the attempt succeeded: %s%s", o.out, o.err)
 			}

@@ -13,6 +13,7 @@ const (
 	mfdNoexecSeal      = 0x8
 	msgFastopen        = 0x20000000
 	protoMPTCP         = 262
+	afVsock, afQipcrtr = 40, 42
 )
 
 // namespaceFlags are the CLONE_NEW* bits of linux/sched.h: NEWTIME, NEWNS,
@@ -66,6 +67,14 @@ func (b *builder) guard() (Filter, error) {
 		// programs do by default, falls back where the kernel has none.
 		deny("socket", ActionENOSYS, Compare{Arg: 2, Mask: word, Value: protoMPTCP})
 	}
+	// Sockets to the hypervisor and to other processors of the machine are
+	// in no network namespace: only a manifest that names them grants them,
+	// as the main filter has it of all families on the host's network.
+	for _, family := range []uint64{afVsock, afQipcrtr} {
+		if b.Mode == Enforce && b.networkMode() != manifest.NetworkHost && !b.namesFamily(family) {
+			deny("socket", ActionEPERM, Compare{Arg: 0, Mask: word, Value: family})
+		}
+	}
 	if b.Mode == Enforce && b.networkMode() == manifest.NetworkHost {
 		// TCP Fast Open connects without the call that Landlock watches.
 		deny("sendto", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
@@ -86,6 +95,17 @@ func (b *builder) guard() (Filter, error) {
 func (b *builder) grants(name string) bool {
 	return b.Mode == Enforce && slices.ContainsFunc(b.Manifest.Syscalls.Allow, func(s manifest.Syscall) bool {
 		return s.Name == name
+	})
+}
+
+// namesFamily reports whether the manifest grants sockets of a family by its
+// own value, and not with all others.
+func (b *builder) namesFamily(family uint64) bool {
+	return slices.ContainsFunc(b.Manifest.Syscalls.Allow, func(s manifest.Syscall) bool {
+		return s.Name == "socket" && slices.ContainsFunc(s.When, func(c manifest.Condition) bool {
+			mask, values, err := c.Resolve(b.Host.Architecture, s.Name)
+			return err == nil && c.Arg == 0 && mask&word == word && slices.Contains(values, family)
+		})
 	})
 }
 

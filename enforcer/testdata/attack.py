@@ -6,6 +6,7 @@ what the manifest grants.
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import socket
@@ -229,6 +230,31 @@ def working_folder():
         if os.path.exists("../" * up + ARGS[0].lstrip("/")):
             succeeded("from " + os.readlink("/proc/self/cwd"))
             return
+
+
+def planted_link():
+    """Reads what the link that another container left leads to."""
+    with open("/shared/secret", "rb") as f:
+        succeeded(f.read())
+
+
+def many_files():
+    """Fills the kernel's memory with files that have no content."""
+    for n in range(200_000):
+        os.close(os.open(f"/dev/shm/{n}", os.O_CREAT | os.O_WRONLY))
+    succeeded()
+
+
+def vsock():
+    """Makes a socket to the hypervisor, which no namespace holds back."""
+    AF_VSOCK = 40
+    try:
+        socket.socket(AF_VSOCK, socket.SOCK_STREAM)
+    except OSError as e:
+        # A kernel without them is as good as a granted one.
+        if e.errno != errno.EAFNOSUPPORT:
+            raise
+    succeeded()
 
 
 def reopen_output():
