@@ -20,7 +20,7 @@ type server struct {
 	port     int
 	tools    []string
 	exercise string
-	program  string // a pattern, for releases differ in the version
+	program  string   // a pattern, for releases differ in the version
 	writes   []string // the proposal's writable folders
 	volumes  []string
 }
