@@ -182,6 +182,12 @@ func (b *builder) supervision() error {
 			sup.Syscalls = append(sup.Syscalls, s.Name)
 		}
 	}
+	for _, p := range m.Execute {
+		// Landlock would take it for all that is below.
+		if f := b.fact(p.Path); f.Exists && f.Dir {
+			return fmt.Errorf("the manifest executes %q, which is a folder in this image: name the programs", p.Path)
+		}
+	}
 	granted := b.granted()
 	if entry := b.Image.Survey.Entry; !granted[entry] && !granted[manifest.AnyProgram] {
 		return &NotGrantedError{Program: entry}

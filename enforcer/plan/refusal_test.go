@@ -32,6 +32,10 @@ func TestRefused(t *testing.T) {
 			r.Manifest.Filesystem.Writable = []manifest.WritablePath{{Path: "/etc/conf"}}
 			r.Image.Survey.Paths["/etc/conf"] = plan.PathFact{Real: "/etc/conf", Exists: true}
 		}, "a file"},
+		{"a folder of programs", func(r *plan.Request) {
+			r.Manifest.Execute = append(r.Manifest.Execute, manifest.Program{Path: "/usr/bin/tool"})
+			r.Image.Survey.Paths["/usr/bin/tool"] = plan.PathFact{Real: "/usr", Exists: true, Dir: true}
+		}, "name the programs"},
 		{"a mount over /proc", func(r *plan.Request) {
 			r.Manifest.Mounts = []manifest.Mount{{Path: "/proc/sys", Host: "/tmp"}}
 		}, "/proc"},

@@ -107,7 +107,10 @@ func (s *server) answer() error {
 	s.stats.Calls++
 	resp := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	if !s.started {
-		s.started = s.running()
+		// Only these are lpm's own. A copy of the pipe that running looks
+		// at, in a child that another goroutine is about to start, must not
+		// let the program's calls go.
+		s.started = n.nr != unix.SYS_EXECVEAT && n.nr != unix.SYS_WRITE && n.nr != unix.SYS_EXIT_GROUP || s.running()
 	}
 	if s.started {
 		call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd}
