@@ -210,4 +210,26 @@ func grant(m *manifest.Manifest, names ...string) {
 	}
 }
 
+// landlock is the version of the machine's Landlock.
+func (l *lab) landlock() int {
+	l.t.Helper()
+	h, err := enforcer.Probe(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return h.LandlockABI
+}
+
+// unenforced wants the plan to say that the host cannot enforce the manifest.
+func (l *lab) unenforced(m *manifest.Manifest) {
+	l.t.Helper()
+	l.options.BestEffort = false
+	_, done, err := l.prepare(l.t.Context(), plan.Enforce, m, "-c", "pass")
+	done()
+	var refused *plan.UnenforceableError
+	if !errors.As(err, &refused) {
+		l.t.Errorf("the plan says nothing of what an old Landlock leaves open: %v", err)
+	}
+}
+
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }

@@ -230,6 +230,9 @@ func TestPairs(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			l := *l
 			l.t = t
+			// An older Landlock knows no ports. The supervisor refuses them
+			// all the same, if not against a program that is out to race it.
+			l.options.BestEffort = l.landlock() < 6
 			o := l.run(static(p.base), p.args...)
 			if o.Code != 1 || !strings.Contains(o.err, p.stderr) {
 				t.Errorf("not granted: code %d, stdout %q, stderr %q; want code 1 and %s", o.Code, o.out, o.err, p.stderr)

@@ -148,6 +148,8 @@ func processConstant(name string) (uint64, bool) {
 
 func securityConstant(name string) (uint64, bool) {
 	switch name {
+	case "KEYCTL_JOIN_SESSION_KEYRING":
+		return unix.KEYCTL_JOIN_SESSION_KEYRING, true
 	case "LANDLOCK_ACCESS_FS_EXECUTE":
 		return unix.LANDLOCK_ACCESS_FS_EXECUTE, true
 	case "LANDLOCK_ACCESS_FS_READ_DIR":

@@ -32,6 +32,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_FSOPEN, true
 	case "ioctl":
 		return unix.SYS_IOCTL, true
+	case "keyctl":
+		return unix.SYS_KEYCTL, true
 	case "landlock_add_rule":
 		return unix.SYS_LANDLOCK_ADD_RULE, true
 	case "landlock_create_ruleset":

@@ -20,10 +20,11 @@ const (
 // landlock restricts which programs can be executed, which paths read where
 // the manifest narrows them, and which TCP ports used on the host's network.
 func (b *builder) landlock() error {
+	abi := b.Host.LandlockABI
 	if b.Mode == Record {
+		b.scope(abi)
 		return nil
 	}
-	abi := b.Host.LandlockABI
 	if abi == 0 {
 		b.unenforced("the list of programs: the kernel has no Landlock")
 		return nil
@@ -52,6 +53,20 @@ func (b *builder) landlock() error {
 	b.do(about, "landlock_restrict_self", ruleset, null())
 	b.do(about, "close", ruleset)
 	return nil
+}
+
+// scope keeps a container that is recorded, on the host's network, from the
+// abstract Unix sockets of the host. Everything else is to be watched.
+func (b *builder) scope(abi int) {
+	if abi < abiScoped {
+		return
+	}
+	const about = "restricting with Landlock"
+	attr := structure(u64("handled_access_fs", null()), u64("handled_access_net", null()),
+		u64("scoped", flags("LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET", "LANDLOCK_SCOPE_SIGNAL")))
+	ruleset := b.open(about, "landlock_create_ruleset", attr, size(attr), null())
+	b.do(about, "landlock_restrict_self", ruleset, null())
+	b.do(about, "close", ruleset)
 }
 
 func orNull(names []string) Arg {

@@ -144,6 +144,11 @@ func (b *builder) session() error {
 		b.do(about, "ioctl", number(0), flags("TIOCSCTTY"), null())
 	}
 	b.do(about, "umask", number(0o022))
+	// The caller's session keyring is inherited. A new one counts against the
+	// caller's quota of keys, so that it is made only where it can be reached.
+	if b.Mode == Record || b.grants("keyctl") || b.grants("add_key") || b.grants("request_key") {
+		b.do(about, "keyctl", flags("KEYCTL_JOIN_SESSION_KEYRING"), null())
+	}
 	return nil
 }
 

@@ -183,10 +183,13 @@ func (b *builder) grantsDevice(p string) bool {
 	return slices.ContainsFunc(b.Manifest.Devices, func(d manifest.Device) bool { return d.Path == p })
 }
 
+// device binds a node of the host, by its very path: a link there, such as
+// /dev/fd, is no device.
 func (b *builder) device(host, at string) {
 	about := "binding " + at
-	m := b.open(about, "open_tree", flags("AT_FDCWD"), text(host), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
+	m, source := b.exact(about, host)
 	b.attach(about, m, at)
+	b.do(about, "close", source)
 }
 
 // setAttributes changes a mount's attributes, and those of mounts below it
@@ -303,11 +306,18 @@ func (b *builder) bind(about, host, at string, write bool) {
 // that was approved. A symbolic link in it, which another container may have
 // left there, would lead anywhere (CVE-2017-1002101).
 func (b *builder) bindExact(about, host, at string, write bool) {
-	h := how("O_PATH|O_CLOEXEC", "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS")
-	source := b.open(about, "openat2", flags("AT_FDCWD"), text(host), h, size(h))
-	m := b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
+	m, source := b.exact(about, host)
 	b.attachData(about, m, at, write)
 	b.do(about, "close", source)
+}
+
+// exact copies the mount at a path of the host that has no link in it, with
+// all that is mounted below, and leaves the path open as source.
+func (b *builder) exact(about, host string) (m, source Arg) {
+	h := how("O_PATH|O_CLOEXEC", "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS")
+	source = b.open(about, "openat2", flags("AT_FDCWD"), text(host), h, size(h))
+	m = b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
+	return m, source
 }
 
 func (b *builder) attachData(about string, m Arg, at string, write bool) {

@@ -26,6 +26,7 @@ type Enforcer struct {
 	// programs and hidden are sets of paths; anyProgram grants all.
 	programs, hidden map[string]bool
 	anyProgram       bool
+	udp              bool // whether the network section names a UDP port
 	ledger           ledger
 }
 
@@ -39,6 +40,7 @@ func NewEnforcer(rules plan.Supervision, arch string, live func(Denial)) *Enforc
 		programs:   set(rules.Programs),
 		hidden:     set(rules.Hidden),
 		anyProgram: slices.Contains(rules.Programs, manifest.AnyProgram),
+		udp:        namesUDP(rules.Network),
 	}
 }
 

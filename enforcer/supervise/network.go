@@ -93,7 +93,7 @@ func (e *Enforcer) listen(c *Call) Verdict {
 	if err != nil {
 		return Verdict{Errno: unix.EBADF}
 	}
-	defer unix.Close(fd)
+	defer letGo(fd)
 	at, err := unix.Getsockname(fd)
 	if err != nil {
 		return Verdict{Errno: unix.ENOTSOCK}
@@ -183,15 +183,41 @@ func ParseAddress(b []byte) (netip.AddrPort, error) {
 	return netip.AddrPort{}, ErrNotInternet
 }
 
-// protocol looks the transport protocol of the call's socket up.
+// protocol looks the transport protocol of the call's socket up. Where the
+// manifest names no UDP port on the host's network there are only TCP sockets.
 func (e *Enforcer) protocol(c *Call) manifest.Protocol {
+	if e.rules.Network.Mode == manifest.NetworkHost && !e.udp {
+		return manifest.TCP
+	}
 	fd, err := c.TakeFD(int32(c.Args[0]))
 	if err != nil {
 		return manifest.TCP
 	}
-	defer unix.Close(fd)
+	defer letGo(fd)
 	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind != unix.SOCK_STREAM {
 		return manifest.UDP
 	}
 	return manifest.TCP
+}
+
+// letGo closes a copy of a container's socket. If the container has closed
+// its own meanwhile, and asked the kernel to wait for what is still to be sent
+// (SO_LINGER), closing blocks as long as it has asked for: nobody waits here.
+func letGo(fd int) {
+	go func() { _ = unix.Close(fd) }()
+}
+
+// namesUDP reports whether a network section names a UDP port.
+func namesUDP(n manifest.Network) bool {
+	for _, e := range n.Egress {
+		if e.Protocol == manifest.UDP {
+			return true
+		}
+	}
+	for _, l := range n.Listen {
+		if l.Protocol == manifest.UDP {
+			return true
+		}
+	}
+	return false
 }
