@@ -52,7 +52,7 @@ func (t Mount) level() (Level, string) {
 	case slices.ContainsFunc(secretPlaces, func(p string) bool { return within(p, t.Host) || within(t.Host, p) }):
 		return Special, "Read what is in this folder, where keys, other people's files or sockets of the machine's services can lie."
 	}
-	return Dangerous, "Read your files in this folder."
+	return Dangerous, "Read your files in this folder, and talk to whoever listens on a socket there."
 }
 
 // deviceClass judges devices whose path matches a pattern of [path.Match].
