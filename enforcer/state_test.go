@@ -157,9 +157,9 @@ func TestSignals(t *testing.T) {
 			signals := make(chan os.Signal, 1)
 			in, out, errs := l.file("in"), l.file("out"), l.file("err")
 			r, err := p.Run(t.Context(), enforcer.Streams{In: in, Out: out, Err: errs}, signals, enforcer.Observer{
-				Started: func(pid int) {
+				Started: func(int) {
 					go func() {
-						waitForHandler(pid)
+						waitFor(out, "ready")
 						signals <- test.signal
 					}()
 				},
@@ -319,17 +319,15 @@ func TestVolume(t *testing.T) {
 	}
 }
 
-// waitForHandler waits until the process catches signals: until then a signal
-// would meet the Go runtime's start.
-func waitForHandler(pid int) {
-	for range 500 {
-		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-		if _, rest, found := strings.Cut(string(b), "SigCgt:\t"); found && !strings.HasPrefix(rest, "0000000000000000") {
-			break
+// waitFor waits, for ten seconds at the most, until a file holds a text.
+func waitFor(f *os.File, text string) {
+	for range 1000 {
+		b, _ := os.ReadFile(f.Name())
+		if strings.Contains(string(b), text) {
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(100 * time.Millisecond)
 }
 
 // TestCancel: the end of the context ends the container.
