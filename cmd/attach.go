@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/reference"
 	"github.com/least-privilege/lpm/registry/store"
@@ -45,7 +46,15 @@ attaching it again changes nothing.`,
 			return err
 		}
 		attached := make([]attachment, 0, len(targets))
-		for _, t := range targets {
+		for i, t := range targets {
+			// What is in the registry is brought to the store byte for byte,
+			// so that an approval of the one is one of the other.
+			if i > 0 {
+				_, err := artifact.Copy(c.Context(), targets[i-1].target, t.target, t.subject, manifest.MediaType, artifact.MaxPermissions)
+				if err != nil {
+					return fmt.Errorf("bringing the manifests of %s to %s: %w", args[0], t.name, err)
+				}
+			}
 			digest, err := artifact.Attach(c.Context(), t.target, t.subject, m, time.Now())
 			if err != nil {
 				return fmt.Errorf("attaching to %s in %s: %w", args[0], t.name, err)
@@ -82,7 +91,8 @@ type attachTarget struct {
 }
 
 // attachTargets returns where the manifest of an image belongs, at least one
-// place. Nothing is written before all of them are known to be right.
+// place, the registry first: it may fail, and the store then stays as it is.
+// Nothing is written before all of them are known to be right.
 func (s *session) attachTargets(ctx context.Context, st *store.Store, text, arch string, insecure, local bool) ([]attachTarget, error) {
 	ref, err := reference.Parse(text)
 	if err != nil {
@@ -113,7 +123,7 @@ func (s *session) attachTargets(ctx context.Context, st *store.Store, text, arch
 	if len(targets) > 0 && targets[0].subject != digest {
 		return nil, &movedError{image: text, local: targets[0].subject, remote: digest}
 	}
-	return append(targets, attachTarget{remote, digest, remote.String()}), nil
+	return append([]attachTarget{{remote, digest, remote.String()}}, targets...), nil
 }
 
 // architectureError is a manifest for another architecture than its image's.

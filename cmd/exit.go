@@ -134,7 +134,7 @@ func lines(err error) []string {
 		}
 		return all
 	}
-	for e := err; e != nil; e = errors.Unwrap(e) {
+	for e := err; e != nil; e = inside(e) {
 		list := listed(e)
 		if list == nil {
 			continue
@@ -148,6 +148,16 @@ func lines(err error) []string {
 		return all
 	}
 	return []string{render.Escape(err.Error())}
+}
+
+// inside returns the error that another wraps, be it as a list of one.
+func inside(err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		if list := several.Unwrap(); len(list) == 1 {
+			return list[0]
+		}
+	}
+	return errors.Unwrap(err)
 }
 
 // listed returns the errors of a list, which prints each on a line of its own;

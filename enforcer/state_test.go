@@ -199,7 +199,7 @@ func TestKilledLauncher(t *testing.T) {
 	} {
 		l := newLab(t, "python3")
 		self := exec.Command("/proc/self/exe", "-test.run=^TestLauncher$")
-		self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir(), "LPM_TEST_SCRIPT="+script)
+		self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir(), "LPM_TEST_SCRIPT="+script, "TMPDIR="+t.TempDir())
 		out, err := self.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
