@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -89,7 +90,7 @@ type Choice struct {
 type SpecialError struct{ IDs []string }
 
 func (e *SpecialError) Error() string {
-	return fmt.Sprintf("%d special permissions must be accepted one by one: %q", len(e.IDs), e.IDs)
+	return "each special permission must be accepted by name: " + strings.Join(e.IDs, ", ")
 }
 
 // Hint shows how to accept the first.
