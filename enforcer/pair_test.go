@@ -120,6 +120,22 @@ func TestPairs(t *testing.T) {
 			stderr: "EROFS",
 		},
 		{
+			name: "a file outside of what may be read", args: []string{"cat", "/script"},
+			base: func(m *manifest.Manifest) { m.Filesystem.Readable = []manifest.ReadablePath{{Path: "/tmp"}} },
+			grant: func(m *manifest.Manifest) {
+				m.Filesystem.Readable = append(m.Filesystem.Readable, manifest.ReadablePath{Path: "/script"})
+			},
+			stderr: "EACCES",
+		},
+		{
+			name: "a folder outside of what may be read", args: []string{"list", "/tmp"},
+			base: func(m *manifest.Manifest) { m.Filesystem.Readable = []manifest.ReadablePath{{Path: "/script"}} },
+			grant: func(m *manifest.Manifest) {
+				m.Filesystem.Readable = append(m.Filesystem.Readable, manifest.ReadablePath{Path: "/tmp"})
+			},
+			stderr: "EACCES",
+		},
+		{
 			name: "a host's folder", args: []string{"cat", "/host/file"},
 			grant:  func(m *manifest.Manifest) { m.Mounts = []manifest.Mount{{Path: "/host", Host: shared}} },
 			stderr: "ENOENT",

@@ -297,6 +297,36 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// TestWritable: a writable folder shows the image's content, takes changes up
+// to its size, and has lost them when the next container starts.
+func TestWritable(t *testing.T) {
+	for _, mode := range []manifest.IdentityMode{manifest.IdentitySingle, manifest.IdentityRange} {
+		t.Run(string(mode), func(t *testing.T) {
+			l := newLab(t, "python3")
+			l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
+			// /app has content, /data is empty, /new is not in the image.
+			m := python("/", func(m *manifest.Manifest) {
+				m.Identity.Mode = mode
+				m.Filesystem.Writable = []manifest.WritablePath{{Path: "/app", Size: 1 << 20}, {Path: "/data", Size: 1 << 20}, {Path: "/new", Size: 1 << 20}}
+				if mode == manifest.IdentityRange {
+					// Of these folders, two belong to the image's root.
+					m.Capabilities = []manifest.Capability{{Name: "CAP_DAC_OVERRIDE"}}
+				}
+			})
+			for range 2 {
+				o := l.run(m, "import os\nfor d in '/app', '/data', '/new':\n print(sorted(os.listdir(d)))\n open(d+'/mine', 'w').write('x')\nopen('/app/notes.py', 'a').write('x')")
+				if want := "['notes.py']\n[]\n[]\n"; o.Code != 0 || o.out != want {
+					t.Errorf("code %d, stdout %q, stderr %q; want %q", o.Code, o.out, o.err, want)
+				}
+			}
+			o := l.run(m, "for d in '/app', '/data', '/new':\n try: open(d+'/big', 'wb').write(bytes(2 << 20))\n except OSError as e: print(e.errno)")
+			if want := "28\n28\n28\n"; o.out != want {
+				t.Errorf("beyond the size: %q %q, want %q", o.out, o.err, want)
+			}
+		})
+	}
+}
+
 // TestVolume: what one container writes to a volume the next one reads, and a
 // new volume has the image's content, for one id and for a range.
 func TestVolume(t *testing.T) {
