@@ -1,6 +1,9 @@
 package cmd
 
 import (
+	"errors"
+	"io/fs"
+
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/cmd/render"
@@ -31,6 +34,10 @@ image for several platforms, this machine's is taken.`,
 		var images []store.Image
 		err = s.during("loading "+args[0], func(func(int64, int64)) error {
 			images, err = st.Load(c.Context(), args[0])
+			var format *store.FormatError
+			if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &format) {
+				err = &noSourceError{err}
+			}
 			return err
 		})
 		if err != nil {
@@ -39,6 +46,16 @@ image for several platforms, this machine's is taken.`,
 		return s.printImages(images, *form)
 	}
 	return c
+}
+
+// noSourceError is a source that is not there.
+type noSourceError struct{ error }
+
+func (e *noSourceError) Unwrap() error { return e.error }
+
+// Hint tells where images are that are in no file.
+func (*noSourceError) Hint() string {
+	return "lpm load reads files and folders; from a registry: lpm pull IMAGE"
 }
 
 // printImages prints the images that came into the store.

@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +29,9 @@ An approval counts only if a key that you trust signed it.`,
 	c.Flags().BoolVar(&o.Insecure, "insecure", false, "allow plain HTTP and certificates that nobody vouches for")
 	c.Flags().StringVar(&o.Architecture, "arch", "", "take the image for `ARCH` (amd64, arm64) in place of this machine's")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if known := manifest.Architectures(); o.Architecture != "" && !slices.Contains(known, o.Architecture) {
+			return usagef("one of: "+strings.Join(known, ", "), "--arch: unknown architecture %q", o.Architecture)
+		}
 		ref, err := reference.Parse(args[0])
 		if err != nil {
 			return err

@@ -31,6 +31,13 @@ type adder struct {
 	store        *Store
 	source       source
 	architecture string
+	// chosen says that a person named the architecture, so that an image
+	// which is for one alone must be for that one.
+	chosen bool
+	// contents says that nothing vouches for the layers but the diff_ids in
+	// the config, so that layers are read through before they are taken.
+	// Elsewhere digests do, and unpacking looks at the diff_ids.
+	contents bool
 	// parallel is how many layers are copied at once.
 	parallel int
 	// progress, if set, is told how many bytes of layers are done.
@@ -55,8 +62,18 @@ func (a *adder) add(ctx context.Context, local string, d v1.Descriptor) (v1.Desc
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
+	if a.chosen && c.Architecture != a.architecture {
+		return v1.Descriptor{}, &PlatformError{Ref: local, Want: a.architecture, Have: []string{"linux/" + c.Architecture}}
+	}
 	if err := a.addLayers(ctx, m.Layers); err != nil {
 		return v1.Descriptor{}, err
+	}
+	if a.contents {
+		for i, l := range m.Layers {
+			if err := unpack.Check(ctx, a.store.dir, l, c.RootFS.DiffIDs[i]); err != nil {
+				return v1.Descriptor{}, fmt.Errorf("checking layer %d of %d: %w", i+1, len(m.Layers), err)
+			}
+		}
 	}
 	// Last, so that a manifest in the store has its blobs.
 	if err := a.store.ingest(ctx, d.Digest, int64(len(raw)), bytes.NewReader(raw)); err != nil {

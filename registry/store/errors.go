@@ -81,6 +81,29 @@ func (e *PlatformError) Error() string {
 	return fmt.Sprintf("%s has no image for linux/%s, only for %q", e.Ref, e.Want, e.Have)
 }
 
+// TagError is a name that no image of an OCI layout has.
+type TagError struct {
+	Tag string
+	// Have lists the names there are, as the layout has them.
+	Have []string
+}
+
+func (e *TagError) Error() string {
+	const most = 10
+	switch n := len(e.Have); {
+	case n == 0:
+		return fmt.Sprintf("no image is named %q in its index.json, nor anything else", e.Tag)
+	case n > most:
+		return fmt.Sprintf("no image is named %q in its index.json, only %q and %d more", e.Tag, e.Have[:most], n-most)
+	}
+	return fmt.Sprintf("no image is named %q in its index.json, only %q", e.Tag, e.Have)
+}
+
+// Hint says what a person can do about it.
+func (*TagError) Hint() string {
+	return "without a name behind the path, all images of the layout are loaded"
+}
+
 // FormatError is a source that is not what it should be, or is cut short.
 type FormatError struct {
 	// Source is the file or folder.
@@ -94,6 +117,10 @@ func (e *FormatError) Unwrap() error { return e.Err }
 
 // Hint says what a person can do about it.
 func (e *FormatError) Hint() string {
+	var tag *TagError
+	if errors.As(e.Err, &tag) {
+		return tag.Hint()
+	}
 	return "`lpm load` takes an OCI layout (folder or tar) and what `docker save` writes, plain or gzip"
 }
 

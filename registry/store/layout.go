@@ -31,10 +31,13 @@ func readLayout(files files, l location) ([]found, error) {
 		return nil, fmt.Errorf("reading index.json: %w", err)
 	}
 	byName := map[string][]v1.Descriptor{}
-	var names []string
+	var names, tags []string
 	for _, d := range index.Manifests {
 		if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || isArtifact(d) || d.ArtifactType != "" {
 			continue
+		}
+		if tag := d.Annotations[annotationName]; tag != "" && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
 		}
 		if l.tag != "" && !hasTag(d, l.tag) {
 			continue
@@ -50,7 +53,7 @@ func readLayout(files files, l location) ([]found, error) {
 	}
 	if len(names) == 0 {
 		if l.tag != "" {
-			return nil, fmt.Errorf("no image is named %q in its index.json", l.tag)
+			return nil, &TagError{Tag: l.tag, Have: tags}
 		}
 		return nil, errors.New("its index.json lists no image")
 	}

@@ -16,7 +16,8 @@ import (
 // The source is one of
 //
 //	oci:PATH          an OCI layout, all of its images
-//	oci:PATH:TAG      the image of the layout that is named TAG
+//	oci:PATH:TAG      the image of the layout that is named TAG, as its
+//	                  index.json has it ("1.2", "app:1.2")
 //	docker-archive:FILE   what `docker save` writes
 //	PATH              either, told apart by what is in it
 //
@@ -45,8 +46,9 @@ type location struct {
 	tag string
 }
 
-// parseLocation splits a source. A colon may be part of a path, so what is
-// behind the last one is a tag only if the whole is no path.
+// parseLocation splits a source. A colon may be part of a path and of an
+// image's name ("app:1"), so the longest path that exists is the path, and the
+// name is the rest. Where none exists, the last colon divides them.
 func parseLocation(source string) location {
 	if path, ok := strings.CutPrefix(source, "docker-archive:"); ok {
 		return location{format: "docker-archive", path: path}
@@ -56,12 +58,24 @@ func parseLocation(source string) location {
 		return location{path: source}
 	}
 	l := location{format: "oci", path: path}
-	if _, err := os.Lstat(path); err != nil {
-		if i := strings.LastIndexByte(path, ':'); i > 0 {
+	if exists(path) {
+		return l
+	}
+	if i := strings.LastIndexByte(path, ':'); i > 0 {
+		l.path, l.tag = path[:i], path[i+1:]
+	}
+	for i := strings.LastIndexByte(path, ':'); i > 0; i = strings.LastIndexByte(path[:i], ':') {
+		if exists(path[:i]) {
 			l.path, l.tag = path[:i], path[i+1:]
+			break
 		}
 	}
 	return l
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func (s *Store) load(ctx context.Context, l location) ([]Image, error) {
@@ -83,7 +97,8 @@ func (s *Store) load(ctx context.Context, l location) ([]Image, error) {
 	}
 	entries := make([]v1.Descriptor, 0, len(found))
 	for _, f := range found {
-		a := adder{store: s, source: f.source, architecture: runtime.GOARCH, parallel: 1}
+		_, archive := f.source.(*dockerSource)
+		a := adder{store: s, source: f.source, architecture: runtime.GOARCH, contents: archive, parallel: 1}
 		entry, err := a.add(ctx, f.name, f.desc)
 		if err != nil {
 			return nil, formatError(l.path, fmt.Errorf("image %s: %w", f.name, err))

@@ -48,7 +48,11 @@ func (s *Store) Prune(ctx context.Context) (PruneReport, error) {
 }
 
 func (s *Store) prune(ctx context.Context) (PruneReport, error) {
-	p := &pruning{store: s, inUse: map[v1.Hash]bool{}}
+	p := &pruning{
+		store: s, inUse: map[v1.Hash]bool{},
+		// Lists in JSON, also where there is nothing in them.
+		report: PruneReport{Images: []v1.Hash{}, InUse: []v1.Hash{}},
+	}
 	defer p.release()
 	collection, err := s.lock(ctx, lockCollection, exclusive)
 	if err != nil {

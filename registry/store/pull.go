@@ -17,8 +17,8 @@ type PullOptions struct {
 	// Insecure allows plain HTTP and certificates that nobody vouches for.
 	// Loopback addresses may always be spoken to in plain HTTP.
 	Insecure bool
-	// Architecture is the one to take from an index; empty means this
-	// machine's.
+	// Architecture is the one that the image must be for, and the one to take
+	// from an index. Empty means this machine's in an index, and any otherwise.
 	Architecture string
 	// Progress, when set, is told the bytes of layers that are done and
 	// those there are. It is called from one goroutine at a time.
@@ -74,7 +74,7 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 		return Image{}, err
 	}
 	r := &registrySource{ctx: ctx, puller: puller, repository: parsed.Context()}
-	a := adder{store: s, source: r, architecture: o.Architecture, parallel: 3, progress: o.Progress}
+	a := adder{store: s, source: r, architecture: o.Architecture, chosen: o.Architecture != "", parallel: 3, progress: o.Progress}
 	if a.architecture == "" {
 		a.architecture = runtime.GOARCH
 	}

@@ -56,9 +56,6 @@ func resolve(images []v1.Descriptor, ref string) (v1.Descriptor, error) {
 		}
 		return d, err
 	}
-	if err != nil {
-		return v1.Descriptor{}, errors.Join(notFound, err)
-	}
 	return v1.Descriptor{}, notFound
 }
 

@@ -52,6 +52,26 @@ func unpackImage(ctx context.Context, job Job) error {
 	return nil
 }
 
+// Check reads a layer's blob in layout to its end, and holds it against the
+// digest of its descriptor and its tar stream against diffID. It extracts
+// nothing.
+//
+// Errors: [*MismatchError]; [*LimitError] where the stream is larger than the
+// default [Limits] allow; others for a blob that its compression's reader
+// cannot read.
+func Check(ctx context.Context, layout string, d v1.Descriptor, diffID v1.Hash) error {
+	path, err := blobPath(layout, d.Digest)
+	if err != nil {
+		return err
+	}
+	s, err := openLayer(ctx, layer{desc: d, diffID: diffID, path: path}, Limits{}.fill().Ratio)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.finish()
+}
+
 // layer is one layer of an image and where its blob is.
 type layer struct {
 	desc   v1.Descriptor
