@@ -120,6 +120,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"not JSON", "a.json", `{"version": }`, []string{`a.json:1:13: not JSON: invalid character '}' looking for beginning of value`}},
 		{"JSON that ends early", "a.json", "{\n\"version\": 1", []string{`a.json:2:12: not JSON: unexpected end of JSON input`}},
 		{"not YAML", "a.yaml", "version: [1", []string{`a.yaml:`}},
+		{"a tab in YAML", "a.yaml", "version: 1\n\tsyscalls: {}\n", []string{`a.yaml:2: found a tab`}},
 		{"not CUE", "a.cue", "version: [1", []string{`a.cue:1:`}},
 		{"reference to nothing", "a.cue", head + "execute: [{path: redis}]", []string{`a.cue:3:18: reference "redis" not found`}},
 		{"value left open", "a.cue", head + "execute: [{path: string}]", []string{

@@ -8,8 +8,8 @@ import (
 // Error is one thing that is wrong in a file.
 type Error struct {
 	File string
-	// Line and Col are counted from 1, Col in bytes; both are 0 where the
-	// place is not known.
+	// Line and Col are counted from 1, Col in bytes; they are 0 where they are
+	// not known.
 	Line, Col int
 	// Path is the field's, such as "syscalls.allow[3].name"; empty for what
 	// concerns the whole file.
@@ -23,7 +23,10 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.File)
 	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Col)
+		fmt.Fprintf(&b, ":%d", e.Line)
+		if e.Col > 0 {
+			fmt.Fprintf(&b, ":%d", e.Col)
+		}
 	}
 	b.WriteString(": ")
 	if e.Path != "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -170,7 +171,15 @@ func at(name string, pos token.Pos, path, message string) *Error {
 func syntaxErrors(name string, err error) error {
 	var found Errors
 	for _, e := range cueerrors.Errors(err) {
-		found = append(found, at(name, e.Position(), "", message(e)))
+		one := at(name, e.Position(), "", message(e))
+		// The reader of YAML has the line in its text alone.
+		if rest, ok := strings.CutPrefix(one.Message, name+":"); ok && one.Line == 0 {
+			number, text, _ := strings.Cut(rest, ": ")
+			if line, err := strconv.Atoi(number); err == nil {
+				one.Line, one.Message = line, text
+			}
+		}
+		found = append(found, one)
 	}
 	return found
 }
