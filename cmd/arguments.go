@@ -8,17 +8,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// needs returns the check that exactly the named arguments are given. A last
-// name that ends in "..." stands for one or more.
+// needs returns the check that exactly the named arguments are given. One in
+// brackets can be left out, and a last name that ends in "..." stands for any
+// number of them.
 func needs(names ...string) cobra.PositionalArgs {
+	var required []string
 	most := len(names)
-	if most > 0 && strings.HasSuffix(names[most-1], "...") {
-		most = -1
+	for _, name := range names {
+		optional := strings.HasPrefix(name, "[")
+		name = strings.Trim(name, "[]")
+		if strings.HasSuffix(name, "...") {
+			most = -1
+		}
+		if !optional {
+			required = append(required, strings.TrimSuffix(name, "..."))
+		}
 	}
 	return func(_ *cobra.Command, args []string) error {
 		switch {
-		case len(args) < len(names):
-			return fmt.Errorf("missing argument: %s", strings.TrimSuffix(names[len(args)], "..."))
+		case len(args) < len(required):
+			return fmt.Errorf("missing argument: %s", required[len(args)])
 		case most >= 0 && len(args) > most:
 			return fmt.Errorf("unexpected argument: %s", args[most])
 		}

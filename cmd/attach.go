@@ -118,7 +118,11 @@ func (s *session) attachTargets(ctx context.Context, st *store.Store, text, arch
 	}
 	digest, err := remote.Resolve(ctx, ref, arch)
 	if err != nil {
-		return nil, fmt.Errorf("looking for %s in its registry: %w", text, err)
+		err = fmt.Errorf("looking for %s in its registry: %w", text, err)
+		if len(targets) > 0 {
+			err = &notInRegistryError{err}
+		}
+		return nil, err
 	}
 	if len(targets) > 0 && targets[0].subject != digest {
 		return nil, &movedError{image: text, local: targets[0].subject, remote: digest}
@@ -132,6 +136,15 @@ type architectureError struct{ image, has, wants string }
 func (e *architectureError) Error() string {
 	return fmt.Sprintf("%s is an image for %s, and the manifest is for %s", e.image, e.has, e.wants)
 }
+
+// notInRegistryError is an image of the store that its registry does not have
+// or is not there to ask for.
+type notInRegistryError struct{ error }
+
+func (e *notInRegistryError) Unwrap() error { return e.error }
+
+// Hint tells how to do without the registry.
+func (*notInRegistryError) Hint() string { return "--local writes to the store alone" }
 
 // movedError is a name that means one image in the store and another in its
 // registry.

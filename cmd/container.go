@@ -13,14 +13,15 @@ import (
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/review"
 	"github.com/least-privilege/lpm/registry/store"
 )
 
-// granted returns what the newest manifest of the image asks for and a trusted
-// key has approved.
-func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*manifest.Manifest, error) {
+// granted returns what a trusted key has approved of the image's newest
+// manifest.
+func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*approval.Grant, error) {
 	records, err := s.records(st, artifact.NewLocal(st))
 	if err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func (s *session) granted(ctx context.Context, st *store.Store, subject review.S
 	if request.Grant == nil {
 		return nil, request.Refusal
 	}
-	return request.Grant.Manifest, nil
+	return request.Grant, nil
 }
 
 // prepare makes the container ready. The caller calls release when it is over.

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -36,6 +37,20 @@ func (s *session) reportDenials(list []supervise.Denial, others uint64) {
 	if others > 0 {
 		fmt.Fprintf(s.term.Err, "  and %s more of other kinds, which were not kept apart\n", times(others))
 	}
+}
+
+// reportLeftOut reminds of the permissions that are in the manifest and that
+// the reviewer denied: to add them to it would change nothing.
+func (s *session) reportLeftOut(image string, denied []string) {
+	if len(denied) == 0 {
+		return
+	}
+	ids := make([]string, len(denied))
+	for i, id := range denied {
+		ids[i] = render.Escape(id)
+	}
+	fmt.Fprintf(s.term.Err, "lpm: in the manifest, and denied when it was approved: %s; to decide anew: lpm approve %s\n",
+		strings.Join(ids, ", "), render.Escape(image))
 }
 
 // tried says what was tried.

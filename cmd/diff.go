@@ -30,7 +30,7 @@ OLD, the image NEW is compared with what was last approved of its repository.
 
 Exit codes: 0 NEW asks for nothing that OLD did not, 1 it asks for more, 2 the
 command line is wrong, 3 there was an error.`,
-		Args:        cobra.RangeArgs(1, 2),
+		Args:        needs("[OLD]", "NEW"),
 		Annotations: map[string]string{failureCode: strconv.Itoa(exitNotCompared), usageCode: strconv.Itoa(exitUsage)},
 	}
 	form := addOutput(c)

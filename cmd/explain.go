@@ -24,7 +24,7 @@ capability:CAP_NAME, execute:PATH, read:PATH, write:PATH, device:PATH,
 identity:range, network:private and network:host.`,
 		Example: `  lpm explain syscall:ptrace
   lpm explain redis network:host`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("[IMAGE|FILE]", "PERMISSION..."),
 	}
 	form := addOutput(c)
 	insecure := c.Flags().Bool("insecure", false, "allow plain HTTP and certificates that nobody vouches for")

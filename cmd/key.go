@@ -140,7 +140,7 @@ func newKeyTrust(s *session) *cobra.Command {
 		Short: "Let the approvals of a key count for you",
 		Long: `Trust copies a public key (PEM) to ~/.config/lpm/trust.d, under NAME or the
 file's own name. From then on, what its owner approves may run here, as you.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: needs("FILE.pub", "[NAME]"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {

@@ -44,7 +44,7 @@ program's own, or 128+n when signal n ended it.`,
 		Example: `  lpm run redis
   lpm run -it debian -- bash
   lpm run --dry-run redis`,
-		Args:        cobra.MinimumNArgs(1),
+		Args:        needs("IMAGE", "[ARG...]"),
 		Annotations: map[string]string{failureCode: strconv.Itoa(enforcer.ExitFailed)},
 	}
 	flags := c.Flags()
@@ -129,7 +129,7 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 		defer tty.Close()
 		f.Console = tty.Path
 	}
-	prepared, release, err := s.prepare(ctx, st, img, subject, granted, f.Options)
+	prepared, release, err := s.prepare(ctx, st, img, subject, granted.Manifest, f.Options)
 	if err != nil {
 		return 0, err
 	}
@@ -143,6 +143,9 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 	result, err := s.launch(ctx, prepared, streams, tty, f)
 	// However it ended, what was refused is not lost.
 	s.reportDenials(result.Denials, result.Others)
+	if len(result.Denials) > 0 {
+		s.reportLeftOut(name, granted.Approval.Denied)
+	}
 	if f.denials != "" {
 		err = errors.Join(err, writeDenials(f.denials, result.Denials))
 	}
