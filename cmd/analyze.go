@@ -18,6 +18,7 @@ import (
 	"github.com/least-privilege/lpm/analyzer/workload"
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
@@ -182,7 +183,7 @@ func (s *session) watch(ctx context.Context, st *store.Store, image store.Image,
 	defer signal.Stop(interrupts)
 	j := workload.Job{
 		Image: image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
-		Streams: enforcer.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
+		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
 		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
 		Interrupt: interrupts, Progress: s.progress, Version: version,
 	}
@@ -195,7 +196,7 @@ func (s *session) watch(ctx context.Context, st *store.Store, image store.Image,
 		j.Streams.In = null
 	}
 	if f.TTY {
-		terminal, err := enforcer.OpenTerminal()
+		terminal, err := container.OpenTerminal()
 		if err != nil {
 			return nil, err
 		}
@@ -215,7 +216,7 @@ func (s *session) progress(line string) {
 // failedStart gives an error of a launch the code that run would end with, as
 // long as it is about the program and not about lpm.
 func failedStart(err error) error {
-	if code := enforcer.ExitCode(err); code != enforcer.ExitFailed {
+	if code := enforcer.ExitCode(err); code != container.ExitFailed {
 		return &exitError{code: code, err: err}
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/manifest"
@@ -37,7 +38,7 @@ func (s *session) granted(ctx context.Context, st *store.Store, subject review.S
 }
 
 // prepare makes the container ready. The caller calls release when it is over.
-func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image, subject review.Subject, m *manifest.Manifest, o plan.Options) (_ *enforcer.Prepared, release func(), err error) {
+func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image, subject review.Subject, m *manifest.Manifest, o plan.Options) (_ *container.Launch, release func(), err error) {
 	config, err := st.Config(img)
 	if err != nil {
 		return nil, nil, err
@@ -77,12 +78,12 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 
 // launch runs the container. Signals are the container's from here on: what
 // it makes of them decides how lpm ends.
-func (s *session) launch(ctx context.Context, p *enforcer.Prepared, streams enforcer.Streams, tty *enforcer.Terminal, f runFlags) (enforcer.Result, error) {
+func (s *session) launch(ctx context.Context, p *container.Launch, streams container.Streams, tty *container.Terminal, f runFlags) (container.Result, error) {
 	ctx = context.WithoutCancel(ctx)
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
-	o := enforcer.Observer{}
+	o := container.Observer{}
 	if f.verbose {
 		o.Denied = func(d supervise.Denial) { s.printDenial(d, tty != nil) }
 	}
@@ -94,7 +95,7 @@ func (s *session) launch(ctx context.Context, p *enforcer.Prepared, streams enfo
 	o.Started = func(int) {
 		attached.Go(func() { attachErr = tty.Attach(ctx, streams.In, streams.Out) })
 	}
-	r, err := p.Run(ctx, enforcer.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, signals, o)
+	r, err := p.Run(ctx, container.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, signals, o)
 	attached.Wait()
 	if err == nil {
 		err = attachErr

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
@@ -45,7 +46,7 @@ program's own, or 128+n when signal n ended it.`,
   lpm run -it debian -- bash
   lpm run --dry-run redis`,
 		Args:        needs("IMAGE", "[ARG...]"),
-		Annotations: map[string]string{failureCode: strconv.Itoa(enforcer.ExitFailed)},
+		Annotations: map[string]string{failureCode: strconv.Itoa(container.ExitFailed)},
 	}
 	flags := c.Flags()
 	flags.SetInterspersed(false)
@@ -112,7 +113,7 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 	if err != nil {
 		return 0, err
 	}
-	streams := enforcer.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	streams := container.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	if !f.interactive {
 		null, err := os.Open(os.DevNull)
 		if err != nil {
@@ -121,9 +122,9 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 		defer null.Close()
 		streams.In = null
 	}
-	var tty *enforcer.Terminal
+	var tty *container.Terminal
 	if f.TTY {
-		if tty, err = enforcer.OpenTerminal(); err != nil {
+		if tty, err = container.OpenTerminal(); err != nil {
 			return 0, err
 		}
 		defer tty.Close()

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"syscall"
 
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 )
 
 // onTerminal is the program "terminal FILE program args...": it runs the
@@ -36,7 +36,7 @@ func typed(file, program string, args ...string) error {
 		return err
 	}
 	defer text.Close()
-	t, err := enforcer.OpenTerminal()
+	t, err := container.OpenTerminal()
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -136,7 +136,7 @@ func TestAttacks(t *testing.T) {
 			for _, dir := range a.dirs {
 				l.options.WorkingDir = dir
 				// A start that fails is a refusal.
-				if o, err := l.try(t.Context(), plan.Enforce, python(folder, a.base), enforcer.Observer{}, args...); err == nil && succeeded(o) {
+				if o, err := l.try(t.Context(), plan.Enforce, python(folder, a.base), container.Observer{}, args...); err == nil && succeeded(o) {
 					t.Errorf("the attempt succeeded from %s: %s%s", dir, o.out, o.err)
 				}
 			}
@@ -144,7 +144,7 @@ func TestAttacks(t *testing.T) {
 			var o outcome
 			if a.refused {
 				var err error
-				if o, err = l.try(t.Context(), plan.Enforce, python(folder, a.base), enforcer.Observer{}, args...); err == nil {
+				if o, err = l.try(t.Context(), plan.Enforce, python(folder, a.base), container.Observer{}, args...); err == nil {
 					t.Error("the container has started")
 				}
 			} else {

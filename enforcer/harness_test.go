@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/userns"
 	"github.com/least-privilege/lpm/manifest"
@@ -94,21 +95,21 @@ func newLab(t *testing.T, image string) *lab {
 
 // outcome is what came of one run.
 type outcome struct {
-	enforcer.Result
+	container.Result
 	out, err string
 }
 
 // run starts the image's program with the arguments under the manifest.
 func (l *lab) run(m *manifest.Manifest, args ...string) outcome {
 	l.t.Helper()
-	o, err := l.try(l.t.Context(), plan.Enforce, m, enforcer.Observer{}, args...)
+	o, err := l.try(l.t.Context(), plan.Enforce, m, container.Observer{}, args...)
 	if err != nil {
 		l.t.Fatalf("running %q: %v\n%s", args, err, o.err)
 	}
 	return o
 }
 
-func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest, args ...string) (*enforcer.Prepared, func(), error) {
+func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest, args ...string) (*container.Launch, func(), error) {
 	l.t.Helper()
 	config, err := l.store.Config(l.image)
 	if err != nil {
@@ -135,7 +136,7 @@ func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest,
 	return p, func() { tree.Close() }, err
 }
 
-func (l *lab) try(ctx context.Context, mode plan.Mode, m *manifest.Manifest, obs enforcer.Observer, args ...string) (o outcome, err error) {
+func (l *lab) try(ctx context.Context, mode plan.Mode, m *manifest.Manifest, obs container.Observer, args ...string) (o outcome, err error) {
 	l.t.Helper()
 	p, done, err := l.prepare(ctx, mode, m, args...)
 	defer done()
@@ -150,7 +151,7 @@ func (l *lab) try(ctx context.Context, mode plan.Mode, m *manifest.Manifest, obs
 	// No test container runs longer; one that hangs is a failure.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	o.Result, err = p.Run(ctx, enforcer.Streams{In: in, Out: out, Err: errs}, nil, obs)
+	o.Result, err = p.Run(ctx, container.Streams{In: in, Out: out, Err: errs}, nil, obs)
 	o.out, o.err = content(l.t, out), content(l.t, errs)
 	if errors.Is(err, context.DeadlineExceeded) {
 		l.t.Fatalf("%q did not end:\n%s%s", args, o.out, o.err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/filter"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -44,13 +45,6 @@ type Folders struct {
 	Prepared func(key string) (string, error)
 	// Volume makes and returns the folder of a named volume.
 	Volume func(name string) (string, error)
-}
-
-// Prepared is a container that is ready to start.
-type Prepared struct {
-	Plan    *plan.Plan
-	filters [][]byte
-	host    plan.Host
 }
 
 // The pieces of work that are done in the user namespace of the tree's owners.
@@ -125,7 +119,7 @@ func (l looked) result() (plan.Survey, error) {
 // Prepare makes a container ready to start. Of what the host cannot enforce
 // it returns a [*plan.UnenforceableError], and of a program that cannot be
 // started a [*rootfs.ProgramError].
-func Prepare(ctx context.Context, j Job) (*Prepared, error) {
+func Prepare(ctx context.Context, j Job) (*container.Launch, error) {
 	h, err := Probe(ctx)
 	if err != nil {
 		return nil, err
@@ -166,15 +160,27 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 	if err := p.fillVolumes(ctx, places.Volumes, made.Identity); err != nil {
 		return nil, err
 	}
-	prepared := &Prepared{Plan: made, host: h}
+	launch := &container.Launch{Plan: made, Host: h}
 	for _, f := range made.Filters {
 		bpf, err := filter.Compile(f)
 		if err != nil {
 			return nil, fmt.Errorf("compiling the system call filter: %w", err)
 		}
-		prepared.filters = append(prepared.filters, bpf)
+		launch.Filters = append(launch.Filters, bpf)
 	}
-	return prepared, nil
+	return launch, nil
+}
+
+// ExitCode returns the code for an error of [Prepare] or of the launch.
+func ExitCode(err error) int {
+	var program *rootfs.ProgramError
+	switch {
+	case errors.As(err, &program) && errors.Is(err, fs.ErrNotExist):
+		return container.ExitNotFound
+	case errors.As(err, &program):
+		return container.ExitNotExecutable
+	}
+	return container.ExitCode(err)
 }
 
 // Probe returns what plans need to know of this machine and account.

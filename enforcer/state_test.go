@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
@@ -156,7 +156,7 @@ func TestSignals(t *testing.T) {
 			defer done()
 			signals := make(chan os.Signal, 1)
 			in, out, errs := l.file("in"), l.file("out"), l.file("err")
-			r, err := p.Run(t.Context(), enforcer.Streams{In: in, Out: out, Err: errs}, signals, enforcer.Observer{
+			r, err := p.Run(t.Context(), container.Streams{In: in, Out: out, Err: errs}, signals, container.Observer{
 				Started: func(int) {
 					go func() {
 						waitFor(out, "ready")
@@ -184,7 +184,7 @@ func TestUnhandledSignal(t *testing.T) {
 	defer done()
 	signals := make(chan os.Signal, 1)
 	signals <- syscall.SIGTERM
-	r, err := p.Run(t.Context(), enforcer.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, signals, enforcer.Observer{})
+	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, signals, container.Observer{})
 	if err != nil || r.Code != 128+int(syscall.SIGTERM) {
 		t.Errorf("code %d, error %v; want that of SIGTERM", r.Code, err)
 	}
@@ -257,7 +257,7 @@ func TestLauncher(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer done()
-	_, err = p.Run(t.Context(), enforcer.Streams{In: l.file("in"), Out: os.Stdout, Err: os.Stderr}, nil, enforcer.Observer{
+	_, err = p.Run(t.Context(), container.Streams{In: l.file("in"), Out: os.Stdout, Err: os.Stderr}, nil, container.Observer{
 		Started: func(pid int) { fmt.Printf("pid %d\n", pid) },
 	})
 	t.Log(err)
@@ -270,7 +270,7 @@ func TestTerminal(t *testing.T) {
 	if o := l.run(static(nil), "terminal"); !strings.Contains(o.out, "no terminal") {
 		t.Errorf("without: %q", o.out)
 	}
-	tty, err := enforcer.OpenTerminal()
+	tty, err := container.OpenTerminal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestTerminal(t *testing.T) {
 	defer done()
 	in, out := l.file("in"), l.file("out")
 	attached := make(chan error, 1)
-	r, err := p.Run(t.Context(), enforcer.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, nil, enforcer.Observer{
+	r, err := p.Run(t.Context(), container.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, nil, container.Observer{
 		Started: func(int) { go func() { attached <- tty.Attach(t.Context(), in, out) }() },
 	})
 	if err != nil || r.Code != 0 {
@@ -370,7 +370,7 @@ func TestCancel(t *testing.T) {
 	defer done()
 	ctx, cancel := context.WithCancel(t.Context())
 	var pid int
-	_, err = p.Run(ctx, enforcer.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, nil, enforcer.Observer{
+	_, err = p.Run(ctx, container.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, nil, container.Observer{
 		Started: func(p int) { pid = p; cancel() },
 	})
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -47,11 +48,11 @@ func (l *lab) isEnough(t *testing.T, s server, m *manifest.Manifest) {
 	j := l.job(t)
 	j.Exercise, j.Ready = s.exercise, 30*time.Second
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
-	var result enforcer.Result
+	var result container.Result
 	var runErr error
 	go func() {
 		defer close(ended)
-		result, runErr = prepared.Run(ctx, j.Streams, signals, enforcer.Observer{})
+		result, runErr = prepared.Run(ctx, j.Streams, signals, container.Observer{})
 	}()
 	err = exercise(ctx, j, []port{{s.port, "tcp"}}, ended)
 	signals <- stop

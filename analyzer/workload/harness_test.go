@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/userns"
 	"github.com/least-privilege/lpm/registry/store"
 	"github.com/least-privilege/lpm/registry/unpack"
@@ -92,7 +93,7 @@ func (l *lab) job(t *testing.T, args ...string) Job {
 		t.Fatal(err)
 	}
 	j := Job{
-		Image: l.image, Streams: enforcer.Streams{In: null, Out: out, Err: out}, Version: "test",
+		Image: l.image, Streams: container.Streams{In: null, Out: out, Err: out}, Version: "test",
 		Progress: func(line string) { t.Logf("progress: %s", line) },
 	}
 	j.Options.Args = args

@@ -15,7 +15,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -37,7 +37,7 @@ func TestHowRunsEnd(t *testing.T) {
 		}
 	})
 	t.Run("on a terminal", func(t *testing.T) {
-		terminal, err := enforcer.OpenTerminal()
+		terminal, err := container.OpenTerminal()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/analyzer/record"
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/registry/store"
 )
@@ -24,7 +24,7 @@ type run struct {
 	ports    []port
 	stop     syscall.Signal
 	tree     *store.Tree
-	prepared *enforcer.Prepared
+	prepared *container.Launch
 	recorder *record.Recorder
 
 	// signals go to the container's first process.
@@ -32,7 +32,7 @@ type run struct {
 	// ended is closed when the container has ended; result and err are
 	// valid then.
 	ended  chan struct{}
-	result enforcer.Result
+	result container.Result
 	err    error
 
 	failure  error
@@ -54,7 +54,7 @@ func (r *run) conduct(ctx context.Context) error {
 		defer close(r.ended)
 		var attached sync.WaitGroup
 		var attachErr error
-		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, enforcer.Observer{
+		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, container.Observer{
 			Policy: r.recorder,
 			Started: func(pid int) {
 				attached.Go(func() { attachErr = attach(ctx) })
@@ -77,12 +77,12 @@ func (r *run) conduct(ctx context.Context) error {
 
 // streams are what the container gets, and what connects them with the
 // caller's.
-func (r *run) streams() (enforcer.Streams, func(context.Context) error) {
+func (r *run) streams() (container.Streams, func(context.Context) error) {
 	t := r.job.Terminal
 	if t == nil {
 		return r.job.Streams, func(context.Context) error { return nil }
 	}
-	return enforcer.Streams{In: t.Slave, Out: t.Slave, Err: t.Slave}, func(ctx context.Context) error {
+	return container.Streams{In: t.Slave, Out: t.Slave, Err: t.Slave}, func(ctx context.Context) error {
 		return t.Attach(ctx, r.job.Streams.In, r.job.Streams.Out)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
@@ -33,11 +33,11 @@ type Job struct {
 	Identity manifest.IdentityMode
 	// Streams are the container's; the exercise writes to Err. They stay the
 	// caller's.
-	Streams enforcer.Streams
+	Streams container.Streams
 	// Terminal, where not nil, is what the container has in place of the
 	// streams, with which it is connected while the container runs. It stays
 	// the caller's.
-	Terminal *enforcer.Terminal
+	Terminal *container.Terminal
 
 	// For ends the run after that time; 0 is no limit.
 	For time.Duration

@@ -1,4 +1,4 @@
-package enforcer
+package container
 
 import (
 	"errors"
@@ -35,9 +35,9 @@ type outputs struct {
 }
 
 // outputs returns the caller's streams as they are, or pipes to them.
-func (p *Prepared) outputs(s Streams) (_ *outputs, err error) {
+func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
 	o := &outputs{in: s.In, out: s.Out, err: s.Err}
-	if p.Plan.Process.TTY {
+	if l.Plan.Process.TTY {
 		return o, nil
 	}
 	defer func() {
@@ -45,8 +45,8 @@ func (p *Prepared) outputs(s Streams) (_ *outputs, err error) {
 			err = errors.Join(err, o.wait())
 		}
 	}()
-	id := p.Plan.Identity
-	foreign := id.Setgroups && (p.Plan.Mode != plan.Enforce || id.UID != 0)
+	id := l.Plan.Identity
+	foreign := id.Setgroups && (l.Plan.Mode != plan.Enforce || id.UID != 0)
 	if reopens(s.In) {
 		if o.in, err = o.input(s.In); err != nil {
 			return nil, err

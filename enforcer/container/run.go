@@ -1,10 +1,9 @@
-package enforcer
+package container
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"time"
@@ -15,10 +14,18 @@ import (
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
-	"github.com/least-privilege/lpm/enforcer/rootfs"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/enforcer/userns"
 )
+
+// Launch is a container that is ready to start.
+type Launch struct {
+	Plan *plan.Plan
+	// Filters are the plan's filters, compiled, in the plan's order.
+	Filters [][]byte
+	// Host is what the plan was made for.
+	Host plan.Host
+}
 
 // Streams are a container's standard streams. They stay the caller's.
 type Streams struct {
@@ -62,15 +69,10 @@ const (
 	ExitNotFound      = 127
 )
 
-// ExitCode returns the code for an error of [Prepare] or [Prepared.Run].
+// ExitCode returns the code for an error of [Launch.Run].
 func ExitCode(err error) int {
-	var program *rootfs.ProgramError
 	var op *launch.OpError
 	switch {
-	case errors.As(err, &program) && errors.Is(err, fs.ErrNotExist):
-		return ExitNotFound
-	case errors.As(err, &program):
-		return ExitNotExecutable
 	case errors.As(err, &op) && op.Op.Call == "execveat" && errors.Is(err, unix.ENOENT):
 		return ExitNotFound
 	case errors.As(err, &op) && op.Op.Call == "execveat":
@@ -81,22 +83,22 @@ func ExitCode(err error) int {
 
 // Run starts the container and returns when it has ended. Cancelling ctx
 // kills it. signals are passed on to the container's first process.
-func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o Observer) (r Result, err error) {
-	group, err := p.group()
+func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o Observer) (r Result, err error) {
+	group, err := l.group()
 	if err != nil {
 		return r, err
 	}
 	if group != nil {
 		defer func() { err = errors.Join(err, group.Close()) }()
 	}
-	out, err := p.outputs(s)
+	out, err := l.outputs(s)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
-		Plan: p.Plan, Filters: p.filters, Stdin: out.in, Stdout: out.out, Stderr: out.err,
-		MapIDs: func(pid int) error { return userns.Map(pid, p.Plan.Identity) },
+		Plan: l.Plan, Filters: l.Filters, Stdin: out.in, Stdout: out.out, Stderr: out.err,
+		MapIDs: func(pid int) error { return userns.Map(pid, l.Plan.Identity) },
 	}
 	if group != nil {
 		spec.Cgroup = group.Dir()
@@ -111,10 +113,10 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 
 	policy, enforcer := o.Policy, (*supervise.Enforcer)(nil)
 	if policy == nil {
-		if p.Plan.Mode == plan.Record {
+		if l.Plan.Mode == plan.Record {
 			return r, errors.Join(errors.New("recording needs a recorder"), kill(c))
 		}
-		enforcer = supervise.NewEnforcer(p.Plan.Supervision, p.host.Architecture, o.Denied)
+		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, o.Denied)
 		policy = enforcer
 	}
 	stats, served := supervised(c, policy)
@@ -180,9 +182,9 @@ func kill(c *launch.Container) error {
 }
 
 // group makes the container's cgroup, where one can be made.
-func (p *Prepared) group() (*cgroup.Group, error) {
-	r := p.Plan.Resources
-	if p.host.Cgroup == "" || r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
+func (l *Launch) group() (*cgroup.Group, error) {
+	r := l.Plan.Resources
+	if l.Host.Cgroup == "" || r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
 		return nil, nil
 	}
 	// What the plan could not enforce has been accepted or refused already.
@@ -190,7 +192,7 @@ func (p *Prepared) group() (*cgroup.Group, error) {
 		name  string
 		limit *int64
 	}{{"memory", &r.Memory}, {"pids", &r.PIDs}, {"cpu", &r.MilliCPU}} {
-		if !p.delegated(c.name) {
+		if !l.delegated(c.name) {
 			*c.limit = 0
 		}
 	}
@@ -198,11 +200,11 @@ func (p *Prepared) group() (*cgroup.Group, error) {
 		return nil, nil
 	}
 	name := "lpm-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	return cgroup.New(p.host.Cgroup, name, r)
+	return cgroup.New(l.Host.Cgroup, name, r)
 }
 
-func (p *Prepared) delegated(controller string) bool {
-	for _, c := range p.host.Controllers {
+func (l *Launch) delegated(controller string) bool {
+	for _, c := range l.Host.Controllers {
 		if c == controller {
 			return true
 		}
