@@ -15,6 +15,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/filter"
 	"github.com/least-privilege/lpm/enforcer/host"
+	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/rootfs"
 	"github.com/least-privilege/lpm/enforcer/userns"
@@ -160,15 +161,23 @@ func Prepare(ctx context.Context, j Job) (*container.Launch, error) {
 	if err := p.fillVolumes(ctx, places.Volumes, made.Identity); err != nil {
 		return nil, err
 	}
-	launch := &container.Launch{Plan: made, Host: h}
+	var filters [][]byte
 	for _, f := range made.Filters {
 		bpf, err := filter.Compile(f)
 		if err != nil {
 			return nil, fmt.Errorf("compiling the system call filter: %w", err)
 		}
-		launch.Filters = append(launch.Filters, bpf)
+		filters = append(filters, bpf)
 	}
-	return launch, nil
+	program, err := launch.Compile(made, filters)
+	if err != nil {
+		return nil, err
+	}
+	return &container.Launch{
+		Plan: made, Program: program, Host: h,
+		Given: launch.Given{Args: made.Process.Args, Env: made.Process.Env, Console: j.Options.Console},
+		Ops:   func() ([]plan.Op, error) { return made.Ops, nil },
+	}, nil
 }
 
 // ExitCode returns the code for an error of [Prepare] or of the launch.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -20,11 +21,16 @@ import (
 
 // Launch is a container that is ready to start.
 type Launch struct {
+	// Plan is what is done. Its Ops, Filters and Layer are not looked at.
 	Plan *plan.Plan
-	// Filters are the plan's filters, compiled, in the plan's order.
-	Filters [][]byte
+	// Program is the plan's operations, compiled.
+	Program *launch.Program
+	// Given is the command line and the like of this very launch.
+	Given launch.Given
 	// Host is what the plan was made for.
 	Host plan.Host
+	// Ops returns the plan's operations, to describe one that failed.
+	Ops func() ([]plan.Op, error)
 }
 
 // Streams are a container's standard streams. They stay the caller's.
@@ -42,6 +48,10 @@ type Observer struct {
 	Started func(pid int)
 	// Denied is called once for each distinct denial.
 	Denied func(supervise.Denial)
+	// Meanwhile is called while the container is being made, and its program
+	// does not run before that has returned nil. It may complete what the
+	// launch's Plan says for the supervisor.
+	Meanwhile func() error
 }
 
 // Result is how a container ended.
@@ -84,6 +94,9 @@ func ExitCode(err error) int {
 // Run starts the container and returns when it has ended. Cancelling ctx
 // kills it. signals are passed on to the container's first process.
 func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o Observer) (r Result, err error) {
+	// The container's life is bound to the thread that starts it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	group, err := l.group()
 	if err != nil {
 		return r, err
@@ -97,8 +110,11 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	}
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
-		Plan: l.Plan, Filters: l.Filters, Stdin: out.in, Stdout: out.out, Stderr: out.err,
-		MapIDs: func(pid int) error { return userns.Map(pid, l.Plan.Identity) },
+		Program: l.Program, Given: l.Given, Stdin: out.in, Stdout: out.out, Stderr: out.err,
+		Watch: l.Plan.Watch, Meanwhile: o.Meanwhile, Op: l.op,
+	}
+	if l.Plan.Identity.Setgroups {
+		spec.MapIDs = func(pid int) error { return userns.Map(pid, l.Plan.Identity) }
 	}
 	if group != nil {
 		spec.Cgroup = group.Dir()
@@ -147,6 +163,18 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	return r, err
 }
 
+// op returns one of the plan's operations.
+func (l *Launch) op(i int) (plan.Op, error) {
+	ops, err := l.Ops()
+	if err == nil && (i < 0 || i >= len(ops)) {
+		err = fmt.Errorf("the plan has %d operations", len(ops))
+	}
+	if err != nil {
+		return plan.Op{}, err
+	}
+	return ops[i], nil
+}
+
 // explain says why user namespaces are of no use here, where that is what an
 // error of the start means: they could not be made, or their first mount, which
 // takes a capability in them, was refused.
@@ -177,8 +205,8 @@ func supervised(c *launch.Container, policy supervise.Policy) (*supervise.Stats,
 
 func kill(c *launch.Container) error {
 	err := c.Signal(unix.SIGKILL)
-	<-c.Exited()
-	return err
+	_, werr := c.Wait()
+	return errors.Join(err, werr)
 }
 
 // group makes the container's cgroup, where one can be made.

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"errors"
-	"maps"
 	"os"
 	"unsafe"
 
@@ -11,63 +10,68 @@ import (
 
 // channels are the descriptors that parent and child share at the fork.
 type channels struct {
-	// child maps the names that plans use to numbers above the standard
-	// three, so that a plan can put them in place in any order.
-	child map[string]int
+	// child has the numbers of the descriptors, in the order of [opened];
+	// all are above the standard three, so that a plan can put them in place
+	// in any order.
+	child [opens]int32
 	// sync is written once when the ids are mapped and then kept open: its
 	// end tells the child that the parent is gone.
 	sync *os.File
-	// status carries the child's messages: the listener's number (4 bytes),
+	// reports carries the child's messages: the listener's number (4 bytes),
 	// then a report (8 bytes) or the end of the file when the program runs.
-	status *os.File
+	reports *os.File
 }
 
 func newChannels(s Spec) (_ *channels, err error) {
-	ch := &channels{child: map[string]int{}}
+	ch := &channels{}
 	defer func() {
 		if err != nil {
 			ch.close()
 		}
 	}()
-	for name, f := range map[string]*os.File{"stdin": s.Stdin, "stdout": s.Stdout, "stderr": s.Stderr} {
+	for i, f := range []*os.File{openStdin: s.Stdin, openStdout: s.Stdout, openStderr: s.Stderr} {
 		if f == nil {
 			return nil, errors.New("a standard descriptor is missing")
 		}
-		if ch.child[name], err = unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
 			return nil, err
 		}
+		ch.child[i] = int32(fd)
 	}
 	var pipe [2]int
 	if err = unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
 	}
-	ch.child["parent"], ch.sync = pipe[0], os.NewFile(uintptr(pipe[1]), "sync pipe")
+	ch.child[openParent], ch.sync = int32(pipe[0]), os.NewFile(uintptr(pipe[1]), "sync pipe")
+	ch.child[openParentEnd] = int32(pipe[1])
 	if err = unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
 	}
-	ch.status, ch.child["status"] = os.NewFile(uintptr(pipe[0]), "status pipe"), pipe[1]
+	ch.reports, ch.child[openStatus] = os.NewFile(uintptr(pipe[0]), "status pipe"), int32(pipe[1])
 	return ch, nil
 }
 
-// names returns the descriptors that exist in the child from the start. The
+// numbers returns the descriptors that exist in the child from the start. The
 // child closes its copy of the parent's end, or it would never see it close.
-func (ch *channels) names() map[string]int {
-	names := maps.Clone(ch.child)
-	names["parentEnd"] = int(ch.sync.Fd())
-	return names
-}
+func (ch *channels) numbers() []int32 { return ch.child[:] }
+
+// status is where the child writes its report.
+func (ch *channels) status() int { return int(ch.child[openStatus]) }
 
 // closeChild closes the parent's copies of what the child uses.
 func (ch *channels) closeChild() {
-	for _, fd := range ch.child {
-		unix.Close(fd)
+	for i, fd := range ch.child {
+		if fd > 0 && i != openParentEnd {
+			unix.Close(int(fd))
+		}
+		ch.child[i] = 0
 	}
-	ch.child = nil
 }
 
 func (ch *channels) close() {
 	ch.closeChild()
-	for _, f := range []*os.File{ch.sync, ch.status} {
+	for _, f := range []*os.File{ch.sync, ch.reports} {
 		if f != nil {
 			f.Close()
 		}

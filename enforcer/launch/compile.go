@@ -4,86 +4,39 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
-// program is a plan's operations as the child executes them: plain numbers,
-// with every string and structure already in memory.
-type program struct {
-	calls []call
-	// fds holds the descriptor that each operation returned, and those that
-	// were open from the start.
-	fds []int32
-	// keep holds on to what args point to. The child works on a copy of
-	// this memory, so that it must be there only at the fork.
-	keep []any
-}
-
-// call is one system call.
-type call struct {
-	number uintptr
-	args   [6]uintptr
-	// fdArgs is the index into fds of each argument that is a descriptor,
-	// or -1.
-	fdArgs [6]int16
-	// out is the index into fds that takes the result, or -1.
-	out int16
-	// patches copies the result into structures that later calls pass.
-	patches []*int32
-	want    want
-	value   uintptr
-}
-
-// want says which result of a call counts as success.
-type want uint8
-
-const (
-	wantSuccess want = iota // any but an error
-	wantValue               // exactly value
-	wantErrno               // the error whose number is value
-)
-
 // compiler translates one plan.
 type compiler struct {
-	program
-	names   map[string]int16
-	patches map[string][]*int32
+	Program
+	names   map[string]int32
 	filters [][]byte
 }
 
-// compile translates the operations. opened names the descriptors that exist
-// from the start, filters are the plan's filters as BPF.
-func compile(ops []plan.Op, opened map[string]int, filters [][]byte) (*program, error) {
-	c := &compiler{names: map[string]int16{}, patches: map[string][]*int32{}, filters: filters}
-	c.fds = make([]int32, len(opened)+len(ops))
-	n := int16(0)
-	for name, fd := range opened {
-		c.names[name] = n
-		c.fds[n] = int32(fd)
-		n++
+// compile translates operations. opened names the descriptors that exist from
+// the start.
+func compile(ops []plan.Op, opened []string, filters [][]byte) (*Program, error) {
+	c := &compiler{names: map[string]int32{}, filters: filters}
+	for _, name := range opened {
+		c.names[name] = int32(c.slots)
+		c.slots++
 	}
 	c.calls = make([]call, len(ops))
 	for i, op := range ops {
-		if err := c.op(&c.calls[i], op, n+int16(i)); err != nil {
+		if err := c.op(&c.calls[i], op); err != nil {
 			return nil, fmt.Errorf("operation %d, %s: %w", i, op, err)
 		}
 	}
-	// A structure's descriptor may be one of an operation compiled before or
-	// after it was mentioned, so that patches are handed out at the end.
-	for i, op := range ops {
-		if op.Out != "" {
-			c.calls[i].patches = c.patches[op.Out]
-		}
-	}
-	return &c.program, nil
+	return &c.Program, nil
 }
 
-func (c *compiler) op(dst *call, op plan.Op, slot int16) error {
+func (c *compiler) op(dst *call, op plan.Op) error {
 	nr, ok := number(op.Call)
 	if !ok {
 		return errors.New("not a call that plans are made of")
@@ -91,13 +44,10 @@ func (c *compiler) op(dst *call, op plan.Op, slot int16) error {
 	if len(op.Args) > len(dst.args) {
 		return errors.New("more than six arguments")
 	}
-	dst.number = nr
-	dst.out = -1
-	for i := range dst.fdArgs {
-		dst.fdArgs[i] = -1
-	}
+	dst.number, dst.out = uint32(nr), -1
 	for i, a := range op.Args {
-		if err := c.arg(dst, i, a); err != nil {
+		var err error
+		if dst.args[i], err = c.arg(a); err != nil {
 			return fmt.Errorf("argument %d: %w", i, err)
 		}
 	}
@@ -105,8 +55,9 @@ func (c *compiler) op(dst *call, op plan.Op, slot int16) error {
 		if _, taken := c.names[op.Out]; taken {
 			return fmt.Errorf("descriptor %q has been opened before", op.Out)
 		}
-		c.names[op.Out] = slot
-		dst.out = slot
+		dst.out = int32(c.slots)
+		c.names[op.Out] = dst.out
+		c.slots++
 	}
 	return dst.expect(op.Want)
 }
@@ -116,112 +67,113 @@ func (dst *call) expect(text string) error {
 		return nil
 	}
 	if text == "EAGAIN" {
-		dst.want, dst.value = wantErrno, uintptr(unix.EAGAIN)
+		dst.want, dst.value = wantErrno, uint32(unix.EAGAIN)
 		return nil
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
 		return fmt.Errorf("unknown result %q", text)
 	}
-	dst.want, dst.value = wantValue, uintptr(n)
+	dst.want, dst.value = wantValue, uint32(n)
 	return nil
 }
 
-func (c *compiler) arg(dst *call, i int, a plan.Arg) error {
+func (c *compiler) arg(a plan.Arg) (arg, error) {
 	switch {
+	case a.Given != "":
+		kind, err := given(a.Given)
+		return arg{argGiven, uint64(kind)}, err
+	case a.List != nil:
+		return arg{}, errors.New("a list that is not given at the launch")
 	case a.Text != nil:
-		dst.args[i] = c.bytes(append([]byte(*a.Text), 0))
+		return arg{argData, uint64(c.bytes([]byte(*a.Text), 0))}, nil
 	case a.Number != nil:
-		dst.args[i] = uintptr(*a.Number)
+		return arg{argValue, uint64(*a.Number)}, nil
 	case a.Flags != "":
 		v, err := constants(a.Flags)
-		if err != nil {
-			return err
-		}
-		dst.args[i] = uintptr(v)
+		return arg{argValue, v}, err
 	case a.FD != "":
-		slot, ok := c.names[a.FD]
-		if !ok {
-			return fmt.Errorf("no descriptor %q so far", a.FD)
-		}
-		dst.fdArgs[i] = slot
+		slot, err := c.slot(a.FD)
+		return arg{argFD, uint64(slot)}, err
 	case a.Out != "":
-		slot, ok := c.names[a.Out]
-		if !ok {
-			return fmt.Errorf("no descriptor %q so far", a.Out)
-		}
-		dst.args[i] = uintptr(unsafe.Pointer(&c.fds[slot]))
+		slot, err := c.slot(a.Out)
+		return arg{argFDPlace, uint64(slot)}, err
 	case a.Struct != nil:
-		v, err := c.structure(a.Struct)
-		if err != nil {
-			return err
-		}
-		dst.args[i] = v
-	case a.List != nil:
-		dst.args[i] = c.list(a.List)
+		at, err := c.structure(a.Struct)
+		return arg{argData, uint64(at)}, err
 	case a.Filter != nil:
 		if *a.Filter < 0 || *a.Filter >= len(c.filters) {
-			return fmt.Errorf("no filter %d", *a.Filter)
+			return arg{}, fmt.Errorf("no filter %d", *a.Filter)
 		}
-		return c.filter(dst, i, c.filters[*a.Filter])
+		at, err := c.filter(c.filters[*a.Filter])
+		return arg{argData, uint64(at)}, err
 	}
-	return nil
+	return arg{}, nil
 }
 
-// bytes returns the address of a copy of b that stays alive.
-func (c *compiler) bytes(b []byte) uintptr {
-	c.keep = append(c.keep, b)
-	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-}
-
-// list returns the address of a null-terminated array of strings.
-func (c *compiler) list(list []string) uintptr {
-	pointers := make([]uintptr, len(list)+1)
-	for i, s := range list {
-		pointers[i] = c.bytes(append([]byte(s), 0))
+func given(name plan.Given) (givenKind, error) {
+	switch name {
+	case plan.GivenArgs:
+		return givenArgs, nil
+	case plan.GivenEnv:
+		return givenEnv, nil
+	case plan.GivenConsole:
+		return givenConsole, nil
 	}
-	c.keep = append(c.keep, pointers)
-	return uintptr(unsafe.Pointer(unsafe.SliceData(pointers)))
+	return 0, fmt.Errorf("nothing that a launch is given is called %q", name)
 }
 
-// filter passes the address of a struct sock_fprog.
-func (c *compiler) filter(dst *call, i int, bpf []byte) error {
+func (c *compiler) slot(name string) (int32, error) {
+	slot, ok := c.names[name]
+	if !ok {
+		return 0, fmt.Errorf("no descriptor %q so far", name)
+	}
+	return slot, nil
+}
+
+// bytes adds b to the data, with a NUL behind it and at least size bytes in
+// all, and returns where it begins: at a word, as every structure has to.
+func (c *compiler) bytes(b []byte, size int) uint32 {
+	at := len(c.data)
+	size = max(size, len(b)+1)
+	c.data = append(c.data, make([]byte, (size+7)&^7)...)
+	copy(c.data[at:], b)
+	return uint32(at)
+}
+
+// filter adds a struct sock_fprog: the number of instructions, and their
+// address in the second word.
+func (c *compiler) filter(bpf []byte) (uint32, error) {
 	const instruction = 8
-	if len(bpf) == 0 || len(bpf)%instruction != 0 {
-		return fmt.Errorf("a filter of %d bytes is not a whole number of instructions", len(bpf))
+	if len(bpf) == 0 || len(bpf)%instruction != 0 || len(bpf)/instruction > math.MaxUint16 {
+		return 0, fmt.Errorf("a filter of %d bytes is not a whole number of instructions", len(bpf))
 	}
-	// The kernel reads 64-bit structures; a []byte has no alignment of its
-	// own, so that the instructions are copied.
-	aligned := make([]unix.SockFilter, len(bpf)/instruction)
-	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(aligned))), len(bpf)), bpf)
-	prog := &unix.SockFprog{Len: uint16(len(aligned)), Filter: unsafe.SliceData(aligned)}
-	c.keep = append(c.keep, aligned, prog)
-	dst.args[i] = uintptr(unsafe.Pointer(prog))
-	return nil
+	target := c.bytes(bpf, 0)
+	at := c.bytes(nil, 16)
+	binary.NativeEndian.PutUint16(c.data[at:], uint16(len(bpf)/instruction))
+	c.pointers = append(c.pointers, pointer{at: at + 8, target: target})
+	return at, nil
 }
 
 // structure lays fields out one after the other; plans name padding.
-func (c *compiler) structure(fields []plan.Field) (uintptr, error) {
+func (c *compiler) structure(fields []plan.Field) (uint32, error) {
 	size := 0
 	for _, f := range fields {
 		size += f.Size
 	}
-	// Whole words, so that every field is as aligned as in C.
-	words := make([]uint64, (size+7)/8)
-	c.keep = append(c.keep, words)
-	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)
-	at := 0
+	start := c.bytes(nil, size)
+	at := start
 	for _, f := range fields {
-		if err := c.field(b[at:at+f.Size], f); err != nil {
+		if err := c.field(at, f); err != nil {
 			return 0, fmt.Errorf("field %s: %w", f.Name, err)
 		}
-		at += f.Size
+		at += uint32(f.Size)
 	}
-	return uintptr(unsafe.Pointer(unsafe.SliceData(words))), nil
+	return start, nil
 }
 
-func (c *compiler) field(dst []byte, f plan.Field) error {
-	v := f.Value
+func (c *compiler) field(at uint32, f plan.Field) error {
+	dst, v := c.data[at:at+uint32(f.Size)], f.Value
 	switch {
 	case v.Text != nil:
 		if len(*v.Text) > len(dst) {
@@ -242,8 +194,7 @@ func (c *compiler) field(dst []byte, f plan.Field) error {
 		if !ok || f.Size != 4 {
 			return fmt.Errorf("no descriptor %q of four bytes so far", v.FD)
 		}
-		binary.NativeEndian.PutUint32(dst, uint32(c.fds[slot]))
-		c.patches[v.FD] = append(c.patches[v.FD], (*int32)(unsafe.Pointer(unsafe.SliceData(dst))))
+		c.patches = append(c.patches, patch{slot: slot, at: at})
 		return nil
 	}
 	return errors.New("no value that a field can have")

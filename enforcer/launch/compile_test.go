@@ -3,6 +3,7 @@ package launch
 import (
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +33,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := compile([]plan.Op{test.op}, map[string]int{"stdin": 0}, [][]byte{make([]byte, 8)})
+			_, err := compile([]plan.Op{test.op}, []string{"stdin"}, [][]byte{make([]byte, 8)})
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("error %v, want one with %q", err, test.err)
 			}
@@ -51,11 +52,15 @@ func TestCompilePatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.calls[0].patches) != 1 || p.calls[0].out < 0 {
-		t.Fatalf("%d patches, slot %d", len(p.calls[0].patches), p.calls[0].out)
+	if len(p.patches) != 1 || p.patches[0].slot != p.calls[0].out || p.calls[0].out < 0 {
+		t.Fatalf("patches %v, slot %d", p.patches, p.calls[0].out)
 	}
-	if at := int64(unix.AT_FDCWD); p.calls[0].args[0] != uintptr(at) {
-		t.Errorf("AT_FDCWD is %#x", p.calls[0].args[0])
+	if at := int64(unix.AT_FDCWD); p.calls[0].args[0].value != uint64(at) {
+		t.Errorf("AT_FDCWD is %#x", p.calls[0].args[0].value)
+	}
+	b := p.bind(nil, Given{})
+	if places := b.calls[0].patches; len(places) != 1 || uintptr(unsafe.Pointer(places[0])) != b.calls[1].args[0] {
+		t.Errorf("the descriptor is put into %v, the structure is at %#x", places, b.calls[1].args[0])
 	}
 }
 

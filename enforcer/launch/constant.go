@@ -40,6 +40,8 @@ func fileConstant(name string) (uint64, bool) {
 		return unix.AT_EMPTY_PATH, true
 	case "AT_RECURSIVE":
 		return unix.AT_RECURSIVE, true
+	case "AT_SYMLINK_NOFOLLOW":
+		return unix.AT_SYMLINK_NOFOLLOW, true
 	case "CLOSE_RANGE_CLOEXEC":
 		return unix.CLOSE_RANGE_CLOEXEC, true
 	case "F_SETFL":
@@ -56,6 +58,8 @@ func fileConstant(name string) (uint64, bool) {
 		return unix.O_PATH, true
 	case "O_RDONLY":
 		return unix.O_RDONLY, true
+	case "O_WRONLY":
+		return unix.O_WRONLY, true
 	case "RESOLVE_IN_ROOT":
 		return unix.RESOLVE_IN_ROOT, true
 	case "RESOLVE_NO_MAGICLINKS":

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,16 +15,23 @@ import (
 
 // Spec is a container to start.
 type Spec struct {
-	Plan *plan.Plan
-	// Filters are the plan's filters, compiled, in the plan's order.
-	Filters [][]byte
+	Program *Program
+	Given   Given
 	// Stdin, Stdout and Stderr are what the program gets. They stay the
 	// caller's to close.
 	Stdin, Stdout, Stderr *os.File
 	// Cgroup is the folder of the cgroup (v2) to start in, or nil.
 	Cgroup *os.File
-	// MapIDs writes the maps of the child's user namespace.
+	// MapIDs writes the maps of the child's user namespace. It is nil where
+	// the program does that itself.
 	MapIDs func(pid int) error
+	// Watch starts a process that ends the container when this one is gone.
+	Watch bool
+	// Meanwhile is called while the child works, and may be nil. The
+	// container's program does not run before it has returned nil.
+	Meanwhile func() error
+	// Op describes an operation of the program by its index, for an error.
+	Op func(i int) (plan.Op, error)
 }
 
 // Container is a started container. It ends when the process that started it
@@ -36,19 +41,13 @@ type Container struct {
 	pidfd    *os.File
 	listener *os.File
 	status   *os.File
-	ops      []plan.Op
+	op       func(i int) (plan.Op, error)
 	watcher  *watcher
+	// alive is the end of a pipe at which the child sees that this process
+	// still lives. It stays open until the container has ended.
+	alive *os.File
 
 	exited chan struct{}
-	result result
-	// reported is the child's report, once it has been read.
-	reported sync.Once
-	report   error
-}
-
-type result struct {
-	status Status
-	err    error
 }
 
 // Status is how a container ended.
@@ -64,88 +63,61 @@ type Status struct {
 // the program runs. The program's execution is the first call that waits at
 // the listener: the caller serves it, or nothing runs.
 //
-// The container's life is bound to that of a thread of the calling process,
-// which Start sets aside until the container has ended.
+// The container's life is bound to that of the calling thread, for
+// PR_SET_PDEATHSIG follows the thread that forked and not its process: the
+// caller has locked its goroutine to it (runtime.LockOSThread), and stays
+// until [Container.Wait] has returned.
 func Start(s Spec) (*Container, error) {
-	type started struct {
-		c   *Container
-		err error
-	}
-	done := make(chan started)
-	go func() {
-		// PR_SET_PDEATHSIG follows the thread that forked, not its process.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		c, err := start(s)
-		done <- started{c, err}
-		if err == nil {
-			c.wait()
-		}
-	}()
-	r := <-done
-	return r.c, r.err
-}
-
-func start(s Spec) (*Container, error) {
-	if len(s.Filters) != len(s.Plan.Filters) {
-		return nil, fmt.Errorf("the plan has %d filters, %d were compiled", len(s.Plan.Filters), len(s.Filters))
-	}
 	ch, err := newChannels(s)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the start: %w", err)
 	}
 	defer ch.close()
-	prog, err := compile(s.Plan.Ops, ch.names(), s.Filters)
-	if err != nil {
-		return nil, fmt.Errorf("translating the plan: %w", err)
-	}
-	flags, err := constants(strings.Join(s.Plan.Namespaces, "|"))
-	if err != nil {
-		return nil, fmt.Errorf("translating the plan: %w", err)
-	}
-
 	pidfd := int32(-1)
-	args := &cloneArgs{flags: flags | unix.CLONE_PIDFD, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&pidfd)}
+	args := &cloneArgs{flags: s.Program.flags | unix.CLONE_PIDFD, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&pidfd)}
 	if s.Cgroup != nil {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(s.Cgroup.Fd())
 	}
-	pid, err := fork(prog, args, ch.child["status"])
+	pid, err := fork(s.Program.bind(ch.numbers(), s.Given), args, ch.status())
 	runtime.KeepAlive(&pidfd)
 	if err != nil {
 		return nil, &NamespaceError{err}
 	}
 	c := &Container{
-		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), ops: s.Plan.Ops,
+		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), op: s.Op,
 		exited: make(chan struct{}),
 	}
-	c.status, ch.status = ch.status, nil
+	c.status, ch.reports = ch.reports, nil
 	ch.closeChild()
 	if err := c.prepare(s, ch.sync); err != nil {
 		return nil, c.abandon(err)
 	}
-	// The child looks at the pipe's other end to see that this process still
-	// lives; it stays open until the container has ended.
-	go func(alive *os.File) {
-		<-c.exited
-		alive.Close()
-	}(ch.sync)
-	ch.sync = nil
+	c.alive, ch.sync = ch.sync, nil
 	return c, nil
 }
 
 // prepare maps the child's ids, lets it go and takes its listener.
 func (c *Container) prepare(s Spec, sync *os.File) error {
-	if err := s.MapIDs(c.pid); err != nil {
-		return fmt.Errorf("mapping the container's user ids: %w", err)
-	}
-	if _, err := sync.Write([]byte{1}); err != nil {
-		return fmt.Errorf("letting the container start: %w", err)
+	if s.MapIDs != nil {
+		if err := s.MapIDs(c.pid); err != nil {
+			return fmt.Errorf("mapping the container's user ids: %w", err)
+		}
+		if _, err := sync.Write([]byte{1}); err != nil {
+			return fmt.Errorf("letting the container start: %w", err)
+		}
 	}
 	// While the child works; its program cannot run before this is done.
 	var err error
-	if c.watcher, err = watch(int(c.pidfd.Fd())); err != nil {
-		return err
+	if s.Watch {
+		if c.watcher, err = watch(int(c.pidfd.Fd())); err != nil {
+			return err
+		}
+	}
+	if s.Meanwhile != nil {
+		if err := s.Meanwhile(); err != nil {
+			return err
+		}
 	}
 	var message [8]byte
 	n, err := c.status.Read(message[:])
@@ -163,9 +135,11 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 // takeListener copies the seccomp listener out of the child. The child has
 // said under which number it will appear, and makes one call before it does;
 // it then waits in the execution of the program for the listener's answer, so
-// that there is time.
+// that there is time. That call takes some ten microseconds, and any sleep
+// would take longer.
 func (c *Container) takeListener(number int) error {
-	for wait := time.Duration(0); ; wait = min(wait+5*time.Microsecond, time.Millisecond) {
+	const yields = 200
+	for try := 0; ; try++ {
 		fd, err := unix.PidfdGetfd(int(c.pidfd.Fd()), number, 0)
 		if err == nil {
 			c.listener = os.NewFile(uintptr(fd), "seccomp listener")
@@ -181,7 +155,11 @@ func (c *Container) takeListener(number int) error {
 			}
 			return errors.New("taking the seccomp listener: the container ended")
 		}
-		time.Sleep(wait)
+		if try < yields {
+			_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		} else {
+			time.Sleep(time.Millisecond)
+		}
 	}
 }
 
@@ -198,25 +176,6 @@ func (c *Container) abandon(cause error) error {
 		return errors.Join(cause, kill)
 	}
 	return errors.Join(cause, wait)
-}
-
-// wait collects the child. It runs on the thread that forked it.
-func (c *Container) wait() {
-	var status unix.WaitStatus
-	for {
-		_, err := unix.Wait4(c.pid, &status, 0, &c.result.status.Usage)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		c.result.err = err
-		break
-	}
-	if status.Signaled() {
-		c.result.status.Signal = status.Signal()
-	}
-	c.result.status.Code = status.ExitStatus()
-	c.watcher.end()
-	close(c.exited)
 }
 
 // PID returns the id of the container's first process, as the caller sees it.
@@ -246,26 +205,35 @@ func (c *Container) Signal(sig unix.Signal) error {
 	return err
 }
 
-// Wait waits for the container's end. An operation of the start that failed
-// comes back as an *[OpError].
+// Wait waits for the container's end and collects it, on the thread that
+// started it. It is called once. An operation of the start that failed comes
+// back as an *[OpError].
 func (c *Container) Wait() (Status, error) {
-	<-c.exited
-	c.reported.Do(func() {
-		var message [8]byte
-		if n, _ := c.status.Read(message[:]); n == len(message) {
-			c.report = c.failure(message)
-		}
-	})
-	if c.report != nil {
-		return c.result.status, c.report
+	var s Status
+	var status unix.WaitStatus
+	_, err := unix.Wait4(c.pid, &status, 0, &s.Usage)
+	for errors.Is(err, unix.EINTR) {
+		_, err = unix.Wait4(c.pid, &status, 0, &s.Usage)
 	}
-	return c.result.status, c.result.err
+	if status.Signaled() {
+		s.Signal = status.Signal()
+	}
+	s.Code = status.ExitStatus()
+	if c.watcher != nil {
+		c.watcher.end()
+	}
+	close(c.exited)
+	var message [8]byte
+	if n, _ := c.status.Read(message[:]); n == len(message) {
+		err = c.failure(message)
+	}
+	return s, err
 }
 
 // Close releases the container's descriptors.
 func (c *Container) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.pidfd, c.listener, c.status} {
+	for _, f := range []*os.File{c.pidfd, c.listener, c.status, c.alive} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}
@@ -277,8 +245,9 @@ func (c *Container) Close() error {
 func (c *Container) failure(message [8]byte) error {
 	i := int(int32(binary.NativeEndian.Uint32(message[:4])))
 	errno := unix.Errno(binary.NativeEndian.Uint32(message[4:]))
-	if i < 0 || i >= len(c.ops) {
-		return fmt.Errorf("the container's start failed at operation %d: %w", i, errno)
+	op, err := c.op(i)
+	if err != nil {
+		return fmt.Errorf("the container's start failed at operation %d: %w", i, errors.Join(errno, err))
 	}
-	return &OpError{Op: c.ops[i], Errno: errno}
+	return &OpError{Op: op, Errno: errno}
 }

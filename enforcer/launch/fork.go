@@ -34,7 +34,7 @@ type report struct {
 
 // fork makes a child with the given clone flags, which executes p and never
 // returns. status is where the child writes its report.
-func fork(p *program, args *cloneArgs, status int) (pid int, err error) {
+func fork(p *bound, args *cloneArgs, status int) (pid int, err error) {
 	// No other thread may open a descriptor between a non-atomic pair of
 	// open and close-on-exec, or the child would hand it on.
 	syscall.ForkLock.Lock()
@@ -54,9 +54,9 @@ func fork(p *program, args *cloneArgs, status int) (pid int, err error) {
 //go:norace
 //go:nocheckptr
 //go:nosplit
-func forkAndRun(calls []call, fds []int32, args *cloneArgs, status uintptr) (pid uintptr, errno syscall.Errno) {
+func forkAndRun(calls []boundCall, fds []int32, args *cloneArgs, status uintptr) (pid uintptr, errno syscall.Errno) {
 	var (
-		c    *call
+		c    *boundCall
 		a    [6]uintptr
 		r    uintptr
 		i, j int

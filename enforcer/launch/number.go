@@ -50,6 +50,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_MOVE_MOUNT, true
 	case "open_tree":
 		return unix.SYS_OPEN_TREE, true
+	case "openat":
+		return unix.SYS_OPENAT, true
 	case "openat2":
 		return unix.SYS_OPENAT2, true
 	case "pidfd_send_signal":

@@ -3,6 +3,7 @@ package launch
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -35,10 +36,23 @@ func spec(t *testing.T, ops ...plan.Op) Spec {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { null.Close() })
-	return Spec{
-		Plan:  &plan.Plan{Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNS"}, Ops: append(begin(), ops...)},
-		Stdin: null, Stdout: null, Stderr: null, MapIDs: single,
+	all := append(begin(), ops...)
+	program, err := Compile(&plan.Plan{Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNS"}, Ops: all}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return Spec{
+		Program: program, Stdin: null, Stdout: null, Stderr: null, MapIDs: single,
+		Op: func(i int) (plan.Op, error) { return all[i], nil },
+	}
+}
+
+// try starts a container that does not start.
+func try(s Spec) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_, err := Start(s)
+	return err
 }
 
 // TestFailedOperation: the child's failure names the operation, and nothing
@@ -46,7 +60,7 @@ func spec(t *testing.T, ops ...plan.Op) Spec {
 func TestFailedOperation(t *testing.T) {
 	failing := plan.Op{Call: "chdir", Args: []plan.Arg{text("/no/such/folder")}, About: "entering the data folder"}
 	before := children(t)
-	_, err := Start(spec(t, failing))
+	err := try(spec(t, failing))
 	var op *OpError
 	if !errors.As(err, &op) || op.Errno != unix.ENOENT || op.Op.About != failing.About {
 		t.Fatalf("error %v, want the failed chdir", err)
@@ -59,7 +73,7 @@ func TestFailedOperation(t *testing.T) {
 // TestUnexpectedResult: a call that succeeds with another result than the
 // plan wants is a failure too.
 func TestUnexpectedResult(t *testing.T) {
-	_, err := Start(spec(t, plan.Op{Call: "umask", Args: []plan.Arg{value(0)}, Want: "511"}))
+	err := try(spec(t, plan.Op{Call: "umask", Args: []plan.Arg{value(0)}, Want: "511"}))
 	var op *OpError
 	if !errors.As(err, &op) || op.Errno != 0 {
 		t.Fatalf("error %v, want an unexpected result", err)
@@ -72,7 +86,7 @@ func TestMapFailure(t *testing.T) {
 	failure := errors.New("no ids today")
 	s.MapIDs = func(int) error { return failure }
 	before := children(t)
-	if _, err := Start(s); !errors.Is(err, failure) {
+	if err := try(s); !errors.Is(err, failure) {
 		t.Fatalf("error %v, want %v", err, failure)
 	}
 	if after := children(t); after != before {
@@ -83,10 +97,10 @@ func TestMapFailure(t *testing.T) {
 // TestDescriptorsAreClosed: starts that fail leave no descriptor open.
 func TestDescriptorsAreClosed(t *testing.T) {
 	s := spec(t, plan.Op{Call: "chdir", Args: []plan.Arg{text("/no/such/folder")}})
-	Start(s)
+	try(s)
 	before := descriptors(t)
 	for range 10 {
-		Start(s)
+		try(s)
 	}
 	if after := descriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)

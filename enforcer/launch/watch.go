@@ -12,10 +12,11 @@ import (
 
 // watcher is a process that kills a container whose launcher is gone.
 //
-// The parent-death signal alone does not: the container can take it back with
-// prctl, and the kernel does so by itself where the first process changes its
-// user, as the entry scripts of many images do. The watcher has a session of
-// its own, so that what ends the launcher's does not end it too.
+// The parent-death signal alone does not where the container can take it back
+// with prctl, or where its first process can change its user, as the entry
+// scripts of many images do, upon which the kernel takes it back by itself. The
+// watcher has a session of its own, so that what ends the launcher's does not
+// end it too.
 type watcher struct {
 	pid int
 	// life is the pipe whose end tells the watcher to act.
@@ -31,10 +32,11 @@ func watch(pidfd int) (*watcher, error) {
 	}
 	life := os.NewFile(uintptr(pipe[1]), "watcher's pipe")
 	defer unix.Close(pipe[0])
-	prog, err := compile(watchOps(), map[string]int{"life": pipe[0], "container": pidfd}, nil)
+	prog, err := compile(watchOps(), []string{"life", "container"}, nil)
 	if err == nil {
+		bound := prog.bind([]int32{int32(pipe[0]), int32(pidfd)}, Given{})
 		var pid int
-		if pid, err = fork(prog, &cloneArgs{exitSignal: uint64(unix.SIGCHLD)}, -1); err == nil {
+		if pid, err = fork(bound, &cloneArgs{exitSignal: uint64(unix.SIGCHLD)}, -1); err == nil {
 			return &watcher{pid: pid, life: life}, nil
 		}
 	}

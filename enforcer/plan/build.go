@@ -73,10 +73,6 @@ func (b *builder) process() error {
 		return err
 	}
 	s := b.Image.Survey
-	args := command
-	if len(s.Prefix) > 0 {
-		args = append(slices.Clone(s.Prefix), command[1:]...)
-	}
 	dir := b.Image.Config.WorkingDir
 	if b.Options.WorkingDir != "" {
 		dir = b.Options.WorkingDir
@@ -88,7 +84,7 @@ func (b *builder) process() error {
 		return fmt.Errorf("the working folder %q is not an absolute path", dir)
 	}
 	b.plan.Process = Process{
-		Program: s.Program, Entry: s.Found, Args: args, Dir: path.Clean(dir), TTY: b.Options.TTY,
+		Program: s.Program, Entry: s.Found, Args: withPrefix(command, s.Prefix), Dir: path.Clean(dir), TTY: b.Options.TTY,
 		Env: environment(b.Image.Config.Env, b.Options, s.Home),
 	}
 	return nil
@@ -160,7 +156,22 @@ func (b *builder) namespaces() error {
 	if b.networkMode() != manifest.NetworkHost {
 		b.plan.Namespaces = append(b.plan.Namespaces, "CLONE_NEWNET")
 	}
+	b.plan.Watch = b.Mode == Record || b.plan.Identity.Setgroups || b.grants("unshare") || b.admitsDeathSignal()
 	return nil
+}
+
+// admitsDeathSignal reports whether the manifest lets a process say which
+// signal it gets when its parent dies. The kernel reads 32 bits of the option.
+func (b *builder) admitsDeathSignal() bool {
+	const setDeathSignal = 1 // PR_SET_PDEATHSIG of linux/prctl.h
+	other := func(c Compare) bool { return c.Arg == 0 && (c.Value^setDeathSignal)&c.Mask&word != 0 }
+	return slices.ContainsFunc(b.Manifest.Syscalls.Allow, func(s manifest.Syscall) bool {
+		if s.Name != "prctl" {
+			return false
+		}
+		lists, err := b.alternatives(s)
+		return err != nil || slices.ContainsFunc(lists, func(l []Compare) bool { return !slices.ContainsFunc(l, other) })
+	})
 }
 
 // supervision lists what the supervisor decides by.

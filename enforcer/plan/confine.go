@@ -51,7 +51,6 @@ func (b *builder) landlock() error {
 		b.netRules(ruleset)
 	}
 	b.do(about, "landlock_restrict_self", ruleset, null())
-	b.do(about, "close", ruleset)
 	return nil
 }
 
@@ -66,7 +65,6 @@ func (b *builder) scope(abi int) {
 		u64("scoped", flags("LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET", "LANDLOCK_SCOPE_SIGNAL")))
 	ruleset := b.open(about, "landlock_create_ruleset", attr, size(attr), null())
 	b.do(about, "landlock_restrict_self", ruleset, null())
-	b.do(about, "close", ruleset)
 }
 
 func orNull(names []string) Arg {
@@ -173,7 +171,6 @@ func (b *builder) pathRule(ruleset Arg, p string, rights ...string) {
 	f := b.at(about, p)
 	b.do(about, "landlock_add_rule", ruleset, flags("LANDLOCK_RULE_PATH_BENEATH"),
 		structure(u64("allowed_access", flags(rights...)), u32("parent_fd", f)), null())
-	b.do(about, "close", f)
 }
 
 // netRules allows the manifest's TCP ports.

@@ -20,8 +20,8 @@ type Op struct {
 	About string `json:"about,omitempty"`
 }
 
-// Arg is an argument of an [Op]: exactly one field is set, or none for a null
-// pointer.
+// Arg is an argument of an [Op]: exactly one field is set but for Given, or
+// none for a null pointer.
 type Arg struct {
 	// Text is passed as a pointer to a NUL-terminated string. Inside a
 	// structure it is the bytes themselves, filled up with NUL.
@@ -39,9 +39,22 @@ type Arg struct {
 	Out string `json:"out,omitempty"`
 	// List is passed as a pointer to an array of strings, ended by null.
 	List []string `json:"list,omitempty"`
+	// Given marks a Text or List that differs from launch to launch of one
+	// prepared plan; see [Plan.Give].
+	Given Given `json:"given,omitempty"`
 	// Filter is the index of one of the plan's compiled filters.
 	Filter *int `json:"filter,omitempty"`
 }
+
+// Given is something that the caller of a launch chooses.
+type Given string
+
+// What a launch is given.
+const (
+	GivenArgs    Given = "args"
+	GivenEnv     Given = "env"
+	GivenConsole Given = "console"
+)
 
 // Field is a member of a structure: Size bytes, in the machine's order.
 type Field struct {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/least-privilege/lpm/manifest"
@@ -14,8 +15,8 @@ import (
 // of all, so that it need not allow what lpm itself does.
 func (b *builder) operations() error {
 	for _, step := range []func() error{
-		b.begin, b.root, b.kernelFiles, b.deviceFiles, b.writable, b.mounts,
-		b.pivot, b.maskedPaths, b.system, b.session, b.limits, b.landlock,
+		b.begin, b.mapIDs, b.root, b.kernelFiles, b.deviceFiles, b.maskedPaths,
+		b.writable, b.mounts, b.pivot, b.system, b.session, b.limits, b.landlock,
 		b.capabilities, b.seal, b.execute,
 	} {
 		if err := step(); err != nil {
@@ -59,18 +60,38 @@ func sizeOf(a Arg) (n int) {
 // null is a null pointer or a zero.
 func null() Arg { return number(0) }
 
-// begin waits until the parent has written the id maps.
+// begin makes the child end with its parent, and what it makes have the very
+// mode that the plan says.
 func (b *builder) begin() error {
-	const about = "waiting for the id maps"
-	// What the plan makes gets the very mode that it says.
+	const about = "beginning"
 	b.do(about, "umask", null())
 	b.do(about, "prctl", flags("PR_SET_PDEATHSIG"), flags("SIGKILL"), null(), null(), null())
 	b.do(about, "close", fd("parentEnd"))
-	b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "1"
-	// Further reads only tell whether the parent is still there.
-	b.do(about, "fcntl", fd("parent"), flags("F_SETFL"), flags("O_NONBLOCK"))
 	return nil
 }
+
+// mapIDs writes the maps of the user namespace. A process may map its own id
+// by itself; a range is mapped by the parent, through newuidmap.
+func (b *builder) mapIDs() error {
+	id := b.plan.Identity
+	if id.Setgroups {
+		const about = "waiting for the id maps"
+		b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "1"
+	} else {
+		const about = "mapping the id"
+		for _, file := range [][2]string{{"setgroups", "deny"}, {"gid_map", mapLine(id.GIDs[0])}, {"uid_map", mapLine(id.UIDs[0])}} {
+			f := b.open(about, "openat", flags("AT_FDCWD"), text("/proc/self/"+file[0]), flags("O_WRONLY", "O_CLOEXEC"), null())
+			n := len(file[1])
+			b.do(about, "write", f, text(file[1]), number(int64(n))).Want = strconv.Itoa(n)
+		}
+	}
+	// Further reads only tell whether the parent is still there.
+	b.do("beginning", "fcntl", fd("parent"), flags("F_SETFL"), flags("O_NONBLOCK"))
+	return nil
+}
+
+// mapLine is a line of uid_map (user_namespaces(7)).
+func mapLine(m IDMap) string { return fmt.Sprintf("%d %d %d", m.Container, m.Host, m.Size) }
 
 // seal gives up the last ways to gain privileges and loads the filters.
 func (b *builder) seal() error {
@@ -102,7 +123,7 @@ func (b *builder) execute() error {
 		listener = append(listener, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")
 	}
 	b.open(about, "seccomp", flags("SECCOMP_SET_MODE_FILTER"), flags(listener...), filter(mainFilter))
-	b.do(about, "execveat", program, text(""), Arg{List: p.Args}, Arg{List: p.Env}, flags("AT_EMPTY_PATH"))
+	b.do(about, "execveat", program, text(""), Arg{Given: GivenArgs, List: p.Args}, Arg{Given: GivenEnv, List: p.Env}, flags("AT_EMPTY_PATH"))
 	return nil
 }
 

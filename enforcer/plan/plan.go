@@ -7,7 +7,11 @@
 // of its own.
 package plan
 
-import "github.com/least-privilege/lpm/manifest"
+import (
+	"slices"
+
+	"github.com/least-privilege/lpm/manifest"
+)
 
 // Mode says what happens to a call that the filter does not allow.
 type Mode string
@@ -41,8 +45,38 @@ type Plan struct {
 	// Supervision is what the supervisor decides by.
 	Supervision Supervision        `json:"supervision"`
 	Resources   manifest.Resources `json:"resources"`
+	// Watch tells that the container could shed the signal that ends it when
+	// its launcher dies, so that a process has to watch over that.
+	Watch bool `json:"watch"`
 	// Unenforced says what the host cannot enforce and the caller accepted.
 	Unenforced []string `json:"unenforced,omitempty"`
+}
+
+// Give returns the plan with another command line and environment, and another
+// path of the terminal. Nothing else of a plan depends on them, but for the
+// program that the command names.
+func (p *Plan) Give(args, env []string, console string) *Plan {
+	given := *p
+	given.Process.Args, given.Process.Env = args, env
+	given.Ops = slices.Clone(p.Ops)
+	for i, op := range given.Ops {
+		if !slices.ContainsFunc(op.Args, func(a Arg) bool { return a.Given != "" }) {
+			continue
+		}
+		op.Args = slices.Clone(op.Args)
+		for j := range op.Args {
+			switch a := &op.Args[j]; a.Given {
+			case GivenArgs:
+				a.List = args
+			case GivenEnv:
+				a.List = env
+			case GivenConsole:
+				a.Text = &console
+			}
+		}
+		given.Ops[i] = op
+	}
+	return &given
 }
 
 // Process is the program that the container starts with.

@@ -25,9 +25,7 @@ func (b *builder) newFS(about, kind string, attrs string, options ...[2]string) 
 		b.do(about, "fsconfig", fs, flags("FSCONFIG_SET_STRING"), text(o[0]), text(o[1]), null())
 	}
 	b.do(about, "fsconfig", fs, flags("FSCONFIG_CMD_CREATE"), null(), null(), null())
-	m := b.open(about, "fsmount", fs, flags("FSMOUNT_CLOEXEC"), flags(attrs))
-	b.do(about, "close", fs)
-	return m
+	return b.open(about, "fsmount", fs, flags("FSMOUNT_CLOEXEC"), flags(attrs))
 }
 
 const (
@@ -40,7 +38,12 @@ const (
 func (b *builder) attach(about string, mount Arg, at string) {
 	target := b.at(about, at)
 	b.do(about, "move_mount", mount, text(""), target, text(""), flags("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"))
-	b.do(about, "close", target)
+}
+
+// attachIn puts a mount at a path below a mount of lpm's own or of the kernel,
+// where no image can have left a link.
+func (b *builder) attachIn(about string, mount Arg, dir, name string) {
+	b.do(about, "move_mount", mount, text(""), fd(dir), text(name), flags("MOVE_MOUNT_F_EMPTY_PATH"))
 }
 
 // at opens a path of the new root. RESOLVE_IN_ROOT counts from the descriptor
@@ -50,8 +53,12 @@ func (b *builder) at(about, p string) Arg {
 	return b.open(about, "openat2", fd(rootFD), text(p), h, size(h))
 }
 
-// rootFD is the name of the new root's descriptor.
-const rootFD = "root"
+// The names of the descriptors of the new root and of two mounts in it.
+const (
+	rootFD = "root"
+	procFD = "proc"
+	devFD  = "dev"
+)
 
 // root mounts the image's tree with the prepared layer over it.
 func (b *builder) root() error {
@@ -139,7 +146,10 @@ func (b *builder) scratch(size string, like PathFact) (string, error) {
 
 // kernelFiles mounts /proc.
 func (b *builder) kernelFiles() error {
-	b.attach("mounting /proc", b.newFS("mounting /proc", "proc", attrData), "/proc")
+	const about = "mounting /proc"
+	proc := b.newFS(about, "proc", attrData)
+	b.rename(proc, procFD)
+	b.attach(about, fd(procFD), "/proc")
 	return nil
 }
 
@@ -151,29 +161,34 @@ func (b *builder) deviceFiles() error {
 	if err != nil {
 		return err
 	}
-	dev := b.open(about, "open_tree", flags("AT_FDCWD"), text(layer+"/dev"), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
-	b.setAttributes(about, dev, "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC")
-	b.attach(about, dev, "/dev")
+	dev := b.clone(about, flags("AT_FDCWD"), layer+"/dev")
+	b.rename(dev, devFD)
+	b.setAttributes(about, fd(devFD), "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC")
+	b.attach(about, fd(devFD), "/dev")
 	for _, d := range devices() {
-		b.device(d, d)
+		about := "binding " + d
+		b.attachIn(about, b.clone(about, flags("AT_FDCWD"), d), devFD, path.Base(d))
 	}
 	if b.Options.TTY {
-		b.device(b.Options.Console, "/dev/console")
+		const about = "binding /dev/console"
+		console := b.open(about, "open_tree", flags("AT_FDCWD"), Arg{Given: GivenConsole, Text: &b.Options.Console}, flags(cloneFlags()...))
+		b.attachIn(about, console, devFD, "console")
 	}
 	if b.Mode == Record || b.grantsDevice(ptmx) {
 		pts := b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
 			[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
-		b.attach(about, pts, "/dev/pts")
+		b.attachIn(about, pts, devFD, "pts")
 	}
 	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
 		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
-	b.attach(about, shm, "/dev/shm")
+	b.attachIn(about, shm, devFD, "shm")
 	if b.Mode == Record {
 		return nil
 	}
 	for _, d := range b.Manifest.Devices {
 		if d.Path != ptmx && !slices.Contains(devices(), d.Path) {
-			b.device(d.Path, d.Path)
+			about := "binding " + d.Path
+			b.attachIn(about, b.exact(about, d.Path), devFD, strings.TrimPrefix(d.Path, "/dev/"))
 		}
 	}
 	return nil
@@ -183,13 +198,15 @@ func (b *builder) grantsDevice(p string) bool {
 	return slices.ContainsFunc(b.Manifest.Devices, func(d manifest.Device) bool { return d.Path == p })
 }
 
-// device binds a node of the host, by its very path: a link there, such as
-// /dev/fd, is no device.
-func (b *builder) device(host, at string) {
-	about := "binding " + at
-	m, source := b.exact(about, host)
-	b.attach(about, m, at)
-	b.do(about, "close", source)
+// cloneFlags copy one mount, by a path whose last element is no link.
+func cloneFlags() []string {
+	return []string{"OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_SYMLINK_NOFOLLOW"}
+}
+
+// clone copies the mount at a path that only the host's own administrator, lpm
+// or the kernel can have put there.
+func (b *builder) clone(about string, dir Arg, name string) Arg {
+	return b.open(about, "open_tree", dir, text(name), flags(cloneFlags()...))
 }
 
 // setAttributes changes a mount's attributes, and those of mounts below it
@@ -306,18 +323,15 @@ func (b *builder) bind(about, host, at string, write bool) {
 // that was approved. A symbolic link in it, which another container may have
 // left there, would lead anywhere (CVE-2017-1002101).
 func (b *builder) bindExact(about, host, at string, write bool) {
-	m, source := b.exact(about, host)
-	b.attachData(about, m, at, write)
-	b.do(about, "close", source)
+	b.attachData(about, b.exact(about, host), at, write)
 }
 
-// exact copies the mount at a path of the host that has no link in it, with
-// all that is mounted below, and leaves the path open as source.
-func (b *builder) exact(about, host string) (m, source Arg) {
+// exact copies the mount at a path of the host that has no link in it, such as
+// /dev/fd is, with all that is mounted below.
+func (b *builder) exact(about, host string) Arg {
 	h := how("O_PATH|O_CLOEXEC", "RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS")
-	source = b.open(about, "openat2", flags("AT_FDCWD"), text(host), h, size(h))
-	m = b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
-	return m, source
+	source := b.open(about, "openat2", flags("AT_FDCWD"), text(host), h, size(h))
+	return b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
 }
 
 func (b *builder) attachData(about string, m Arg, at string, write bool) {
@@ -339,29 +353,32 @@ func (b *builder) pivot() error {
 	// By descriptor, free of links: /proc is mounted, and an image that
 	// starts in /proc/self/fd/7 would be in whatever folder of the host is
 	// open there (CVE-2024-21626).
-	dir := b.at(about, b.real(b.plan.Process.Dir))
-	b.do(about, "fchdir", dir)
-	b.do(about, "close", dir)
+	b.do(about, "fchdir", b.at(about, b.real(b.plan.Process.Dir)))
 	return nil
 }
 
-// maskedPaths covers the files of /proc that tell of, or change, the host.
+// maskedPaths covers the files of /proc that tell of, or change, the host. The
+// paths are the kernel's own, in a /proc that nothing has changed yet.
 func (b *builder) maskedPaths() error {
+	layer, err := b.inStore(b.Places.Layer)
+	if err != nil {
+		return err
+	}
 	for _, p := range b.Host.ProcPaths {
-		about := "masking " + p
+		about, name := "masking "+p, strings.TrimPrefix(p, "/proc/")
+		var m Arg
 		switch {
 		case slices.Contains(ReadOnlyPaths(), p):
-			source := b.at(about, p)
-			m := b.open(about, "open_tree", source, text(""), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"))
-			b.setAttributes(about, m, attrData+"|MOUNT_ATTR_RDONLY", "AT_RECURSIVE")
-			b.attach(about, m, p)
+			m = b.clone(about, fd(procFD), name)
+			b.setAttributes(about, m, attrData+"|MOUNT_ATTR_RDONLY")
 		case slices.Contains(maskedFolders(), p):
-			m := b.newFS(about, "tmpfs", attrData+"|MOUNT_ATTR_RDONLY", [2]string{"size", "4096"}, [2]string{"mode", "0555"})
-			b.attach(about, m, p)
+			// The layer's folder for /sys is empty.
+			m = b.clone(about, flags("AT_FDCWD"), layer+"/sys")
+			b.setAttributes(about, m, attrData+"|MOUNT_ATTR_RDONLY")
 		default:
-			m := b.open(about, "open_tree", flags("AT_FDCWD"), text("/dev/null"), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
-			b.attach(about, m, p)
+			m = b.clone(about, fd(devFD), "null")
 		}
+		b.attachIn(about, m, procFD, name)
 	}
 	return nil
 }
