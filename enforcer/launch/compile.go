@@ -16,12 +16,12 @@ import (
 type compiler struct {
 	Program
 	names   map[string]int32
-	filters [][]byte
+	filters []byte
 }
 
 // compile translates operations. opened names the descriptors that exist from
 // the start.
-func compile(ops []plan.Op, opened []string, filters [][]byte) (*Program, error) {
+func compile(ops []plan.Op, opened []string, filters []byte) (*Program, error) {
 	c := &compiler{names: map[string]int32{}, filters: filters}
 	for _, name := range opened {
 		c.names[name] = int32(c.slots)
@@ -101,11 +101,8 @@ func (c *compiler) arg(a plan.Arg) (arg, error) {
 	case a.Struct != nil:
 		at, err := c.structure(a.Struct)
 		return arg{argData, uint64(at)}, err
-	case a.Filter != nil:
-		if *a.Filter < 0 || *a.Filter >= len(c.filters) {
-			return arg{}, fmt.Errorf("no filter %d", *a.Filter)
-		}
-		at, err := c.filter(c.filters[*a.Filter])
+	case a.Filters:
+		at, err := c.filter(c.filters)
 		return arg{argData, uint64(at)}, err
 	}
 	return arg{}, nil

@@ -14,7 +14,6 @@ func text(s string) plan.Arg { return plan.Arg{Text: &s} }
 func value(n int64) plan.Arg { return plan.Arg{Number: &n} }
 
 func TestCompileRefuses(t *testing.T) {
-	filter := 1
 	tests := []struct {
 		name string
 		op   plan.Op
@@ -25,7 +24,8 @@ func TestCompileRefuses(t *testing.T) {
 		{"a descriptor that is not open", plan.Op{Call: "close", Args: []plan.Arg{{FD: "fd9"}}}, `"fd9"`},
 		{"a descriptor's number that is not known", plan.Op{Call: "write", Args: []plan.Arg{{Out: "fd9"}}}, `"fd9"`},
 		{"a name that is taken", plan.Op{Call: "fsopen", Out: "stdin"}, "opened before"},
-		{"a filter that is not there", plan.Op{Call: "seccomp", Args: []plan.Arg{{Filter: &filter}}}, "no filter 1"},
+		{"a filter of half an instruction", plan.Op{Call: "seccomp", Args: []plan.Arg{{Filters: true}}}, "4 bytes"},
+		{"a list that is not given", plan.Op{Call: "execveat", Args: []plan.Arg{{List: []string{"a"}}}}, "not given"},
 		{"seven arguments", plan.Op{Call: "prctl", Args: make([]plan.Arg, 7)}, "six"},
 		{"a result that means nothing", plan.Op{Call: "read", Want: "plenty"}, `"plenty"`},
 		{"a text that a field cannot hold", plan.Op{Call: "ioctl", Args: []plan.Arg{{Struct: []plan.Field{{Name: "name", Size: 2, Value: text("lo0")}}}}}, "longer"},
@@ -33,7 +33,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := compile([]plan.Op{test.op}, []string{"stdin"}, [][]byte{make([]byte, 8)})
+			_, err := compile([]plan.Op{test.op}, []string{"stdin"}, make([]byte, 4))
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("error %v, want one with %q", err, test.err)
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,12 +36,15 @@ type Spec struct {
 // Container is a started container. It ends when the process that started it
 // does.
 type Container struct {
-	pid      int
-	pidfd    *os.File
-	listener *os.File
-	status   *os.File
-	op       func(i int) (plan.Op, error)
-	watcher  *watcher
+	pid   int
+	pidfd *os.File
+	// pidfdNumber is where the kernel writes it. It is not on a stack, for a
+	// stack can move between the taking of its address and the call.
+	pidfdNumber int32
+	listener    *os.File
+	status      *os.File
+	op          func(i int) (plan.Op, error)
+	watcher     *watcher
 	// alive is the end of a pipe at which the child sees that this process
 	// still lives. It stays open until the container has ended.
 	alive *os.File
@@ -73,21 +75,17 @@ func Start(s Spec) (*Container, error) {
 		return nil, fmt.Errorf("preparing the start: %w", err)
 	}
 	defer ch.close()
-	pidfd := int32(-1)
-	args := &cloneArgs{flags: s.Program.flags | unix.CLONE_PIDFD, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&pidfd)}
+	c := &Container{op: s.Op, exited: make(chan struct{})}
+	args := &cloneArgs{flags: s.Program.flags | unix.CLONE_PIDFD, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&c.pidfdNumber)}
 	if s.Cgroup != nil {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(s.Cgroup.Fd())
 	}
 	pid, err := fork(s.Program.bind(ch.numbers(), s.Given), args, ch.status())
-	runtime.KeepAlive(&pidfd)
 	if err != nil {
 		return nil, &NamespaceError{err}
 	}
-	c := &Container{
-		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), op: s.Op,
-		exited: make(chan struct{}),
-	}
+	c.pid, c.pidfd = pid, os.NewFile(uintptr(c.pidfdNumber), "pidfd")
 	c.status, ch.reports = ch.reports, nil
 	ch.closeChild()
 	if err := c.prepare(s, ch.sync); err != nil {
@@ -184,6 +182,10 @@ func (c *Container) PID() int { return c.pid }
 // Listener returns the descriptor at which the container's calls wait for
 // their verdicts. It is closed by [Container.Close].
 func (c *Container) Listener() *os.File { return c.listener }
+
+// Process returns the first process's pidfd (pidfd_open(2)). It is closed by
+// [Container.Close].
+func (c *Container) Process() *os.File { return c.pidfd }
 
 // Running reports whether the program has been executed. It is certain: the
 // kernel closes the child's end of a pipe before the program's first

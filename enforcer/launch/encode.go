@@ -3,7 +3,7 @@ package launch
 import (
 	"fmt"
 
-	"github.com/least-privilege/lpm/enforcer/internal/wire"
+	"github.com/least-privilege/lpm/enforcer/wire"
 )
 
 // Encode returns the program in the form that [DecodeProgram] reads.

@@ -11,11 +11,9 @@ import (
 // sample is a program with an argument of every kind.
 func sample(t testing.TB) *Program {
 	t.Helper()
-	zero := 0
 	console := "/dev/pts/1"
 	p, err := Compile(&plan.Plan{
 		Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNET"},
-		Filters:    make([]plan.Filter, 1),
 		Ops: []plan.Op{
 			{Call: "openat2", Args: []plan.Arg{{Flags: "AT_FDCWD"}, text("/")}, Out: "dir"},
 			{Call: "landlock_add_rule", Args: []plan.Arg{{Struct: []plan.Field{
@@ -23,11 +21,11 @@ func sample(t testing.TB) *Program {
 				{Name: "parent_fd", Size: 4, Value: plan.Arg{FD: "dir"}},
 			}}}, Want: "0"},
 			{Call: "write", Args: []plan.Arg{{FD: "status"}, {Out: "dir"}, value(-1)}, Want: "EAGAIN"},
-			{Call: "seccomp", Args: []plan.Arg{{Filter: &zero}}},
+			{Call: "seccomp", Args: []plan.Arg{{Filters: true}}},
 			{Call: "open_tree", Args: []plan.Arg{{Given: plan.GivenConsole, Text: &console}}},
 			{Call: "execveat", Args: []plan.Arg{{FD: "dir"}, {Given: plan.GivenArgs, List: []string{"a"}}, {Given: plan.GivenEnv, List: []string{}}}},
 		},
-	}, [][]byte{{1, 2, 3, 4, 5, 6, 7, 8}})
+	}, []byte{1, 2, 3, 4, 5, 6, 7, 8})
 	if err != nil {
 		t.Fatal(err)
 	}

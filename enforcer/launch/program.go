@@ -214,12 +214,9 @@ func (b *bound) list(list []string) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(pointers)))
 }
 
-// Compile translates a plan's operations. filters are the plan's filters as
-// BPF programs (struct sock_filter, one after the other), in its order.
-func Compile(p *plan.Plan, filters [][]byte) (*Program, error) {
-	if len(filters) != len(p.Filters) {
-		return nil, fmt.Errorf("translating the plan: it has %d filters, %d were compiled", len(p.Filters), len(filters))
-	}
+// Compile translates a plan's operations. filters are the plan's filters as one
+// BPF program, an array of struct sock_filter.
+func Compile(p *plan.Plan, filters []byte) (*Program, error) {
 	names := opened()
 	prog, err := compile(p.Ops, names[:], filters)
 	if err == nil {
