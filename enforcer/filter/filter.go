@@ -73,6 +73,29 @@ func Compile(f plan.Filter) ([]byte, error) {
 	return raw, nil
 }
 
+// CompileAll compiles filters, of which all but the last only allow or refuse,
+// and returns one program that does what the kernel does with all of them. The
+// errors are those of [Compile].
+func CompileAll(filters []plan.Filter) ([]byte, error) {
+	var joined bpf.Program
+	for i, f := range filters {
+		raw, err := Compile(f)
+		if err != nil {
+			return nil, err
+		}
+		program, err := bpf.Decode(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMiscompiled, err)
+		}
+		if i == 0 {
+			joined = program
+		} else if joined, err = bpf.Join(joined, program); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrTooLong, err)
+		}
+	}
+	return joined.Bytes(), nil
+}
+
 // Disassemble returns a compiled filter as text, one instruction a line.
 func Disassemble(raw []byte) (string, error) {
 	program, err := bpf.Decode(raw)

@@ -7,13 +7,6 @@ import (
 	"github.com/least-privilege/lpm/manifest"
 )
 
-// The filters, in the order of the plan. The guard refuses what no list of
-// allowed calls can express, the main filter holds the manifest's list.
-const (
-	guardFilter = iota
-	mainFilter
-)
-
 // kernelCalls are the mechanics of ending and of signals. They grant nothing,
 // and without them no program could even exit.
 func kernelCalls() []string {
@@ -30,6 +23,8 @@ func (b *builder) namedCalls() []string {
 	return []string{"connect", "execve", "execveat"}
 }
 
+// filters makes two: the guard refuses what no list of allowed calls can
+// express, the main filter holds the manifest's list.
 func (b *builder) filters() error {
 	guard, err := b.guard()
 	if err != nil {
@@ -77,7 +72,7 @@ func (b *builder) filters() error {
 		}
 	}
 	main.Rules = tidy(main.Rules)
-	b.plan.Filters = []Filter{guardFilter: guard, mainFilter: main}
+	b.plan.Filters = []Filter{guard, main}
 	return nil
 }
 

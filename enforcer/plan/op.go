@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -42,8 +41,8 @@ type Arg struct {
 	// Given marks a Text or List that differs from launch to launch of one
 	// prepared plan; see [Plan.Give].
 	Given Given `json:"given,omitempty"`
-	// Filter is the index of one of the plan's compiled filters.
-	Filter *int `json:"filter,omitempty"`
+	// Filters is passed as a pointer to the plan's filters, as one program.
+	Filters bool `json:"filters,omitempty"`
 }
 
 // Given is something that the caller of a launch chooses.
@@ -109,8 +108,8 @@ func (a Arg) String() string {
 			quoted[i] = strconv.Quote(s)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case a.Filter != nil:
-		return fmt.Sprintf("filter %d", *a.Filter)
+	case a.Filters:
+		return "filters"
 	}
 	return "NULL"
 }

@@ -47,7 +47,6 @@ func fd(name string) Arg            { return Arg{FD: name} }
 func structure(fields ...Field) Arg { return Arg{Struct: fields} }
 func u64(name string, v Arg) Field  { return Field{Name: name, Size: 8, Value: v} }
 func u32(name string, v Arg) Field  { return Field{Name: name, Size: 4, Value: v} }
-func filter(i int) Arg              { return Arg{Filter: &i} }
 func address(of Arg) Arg            { return Arg{Out: of.FD} }
 func size(a Arg) Arg                { return number(int64(sizeOf(a))) }
 func sizeOf(a Arg) (n int) {
@@ -93,16 +92,15 @@ func (b *builder) mapIDs() error {
 // mapLine is a line of uid_map (user_namespaces(7)).
 func mapLine(m IDMap) string { return fmt.Sprintf("%d %d %d", m.Container, m.Host, m.Size) }
 
-// seal gives up the last ways to gain privileges and loads the filters.
+// seal gives up the last ways to gain privileges.
 func (b *builder) seal() error {
-	const about = "loading the system call filter"
+	const about = "giving up privileges"
 	b.do(about, "prctl", flags("PR_SET_NO_NEW_PRIVS"), number(1), null(), null(), null())
 	// The change of ids has taken the death signal back, and has made the
 	// process undumpable, so that the parent could not take the listener.
 	b.do(about, "prctl", flags("PR_SET_PDEATHSIG"), flags("SIGKILL"), null(), null(), null())
 	b.do(about, "prctl", flags("PR_SET_DUMPABLE"), number(1), null(), null(), null())
 	b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "EAGAIN"
-	b.do(about, "seccomp", flags("SECCOMP_SET_MODE_FILTER"), null(), filter(guardFilter))
 	return nil
 }
 
@@ -122,7 +120,7 @@ func (b *builder) execute() error {
 		// the call that waits (Linux 5.19).
 		listener = append(listener, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")
 	}
-	b.open(about, "seccomp", flags("SECCOMP_SET_MODE_FILTER"), flags(listener...), filter(mainFilter))
+	b.open("loading the system call filters", "seccomp", flags("SECCOMP_SET_MODE_FILTER"), flags(listener...), Arg{Filters: true})
 	b.do(about, "execveat", program, text(""), Arg{Given: GivenArgs, List: p.Args}, Arg{Given: GivenEnv, List: p.Env}, flags("AT_EMPTY_PATH"))
 	return nil
 }
@@ -139,7 +137,7 @@ func how(open, resolve string) Arg {
 // system sets what belongs to the UTS and network namespaces.
 func (b *builder) system() error {
 	b.do("setting the host name", "sethostname", text(hostname), number(int64(len(hostname))))
-	if b.networkMode() == manifest.NetworkHost {
+	if b.networkMode() == manifest.NetworkHost || !b.grants("socket") {
 		return nil
 	}
 	const about = "bringing loopback up"

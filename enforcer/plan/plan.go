@@ -40,7 +40,8 @@ type Plan struct {
 	// Ops is what the child does, in order, from its first instruction to
 	// the execution of the program.
 	Ops []Op `json:"ops"`
-	// Filters are loaded in order; the last has the supervisor's listener.
+	// Filters are loaded as one program: what each allows, the next decides.
+	// The program has the supervisor's listener.
 	Filters []Filter `json:"filters"`
 	// Supervision is what the supervisor decides by.
 	Supervision Supervision        `json:"supervision"`
