@@ -109,7 +109,7 @@ func (l *lab) run(m *manifest.Manifest, args ...string) outcome {
 	return o
 }
 
-func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest, args ...string) (*container.Launch, func(), error) {
+func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest, args ...string) (*enforcer.Prepared, func(), error) {
 	l.t.Helper()
 	config, err := l.store.Config(l.image)
 	if err != nil {

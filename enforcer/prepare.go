@@ -117,10 +117,21 @@ func (l looked) result() (plan.Survey, error) {
 	return l.Survey, &rootfs.ProgramError{Program: l.Program, Err: errors.New(l.ProgramErr)}
 }
 
+// Prepared is a container that is ready to start.
+type Prepared struct {
+	container.Launch
+	// Defaults is what the image's program is started with.
+	Defaults plan.Defaults
+	// Layer is the folder of the overlay layer.
+	Layer string
+	// Filters are the plan's filters, compiled to one program.
+	Filters []byte
+}
+
 // Prepare makes a container ready to start. Of what the host cannot enforce
 // it returns a [*plan.UnenforceableError], and of a program that cannot be
 // started a [*rootfs.ProgramError].
-func Prepare(ctx context.Context, j Job) (*container.Launch, error) {
+func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 	h, err := Probe(ctx)
 	if err != nil {
 		return nil, err
@@ -161,22 +172,21 @@ func Prepare(ctx context.Context, j Job) (*container.Launch, error) {
 	if err := p.fillVolumes(ctx, places.Volumes, made.Identity); err != nil {
 		return nil, err
 	}
-	var filters [][]byte
-	for _, f := range made.Filters {
-		bpf, err := filter.Compile(f)
-		if err != nil {
-			return nil, fmt.Errorf("compiling the system call filter: %w", err)
-		}
-		filters = append(filters, bpf)
+	filters, err := filter.CompileAll(made.Filters)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the system call filters: %w", err)
 	}
 	program, err := launch.Compile(made, filters)
 	if err != nil {
 		return nil, err
 	}
-	return &container.Launch{
-		Plan: made, Program: program, Host: h,
-		Given: launch.Given{Args: made.Process.Args, Env: made.Process.Env, Console: j.Options.Console},
-		Ops:   func() ([]plan.Op, error) { return made.Ops, nil },
+	return &Prepared{
+		Launch: container.Launch{
+			Plan: made, Program: program, Host: h,
+			Given: launch.Given{Args: made.Process.Args, Env: made.Process.Env, Console: j.Options.Console},
+			Ops:   func() ([]plan.Op, error) { return made.Ops, nil },
+		},
+		Defaults: request.Image.Defaults(), Layer: request.Places.Layer, Filters: filters,
 	}, nil
 }
 

@@ -150,7 +150,7 @@ func TestRecordsARealProgram(t *testing.T) {
 	}
 	// The first execution is that of the program.
 	executed := false
-	stats, err := supervise.Serve(t.Context(), listener, func() bool { return true }, policy(func(c *supervise.Call) supervise.Verdict {
+	stats, err := supervise.Serve(t.Context(), supervise.Container{Listener: listener, Running: func() bool { return true }}, policy(func(c *supervise.Call) supervise.Verdict {
 		info, _ := manifest.SyscallByNumber(runtime.GOARCH, c.Number)
 		if executed = executed || info.Name == "execve"; !executed {
 			return supervise.Verdict{} // the child's own runtime

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/analyzer/record"
+	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/registry/store"
@@ -24,7 +25,7 @@ type run struct {
 	ports    []port
 	stop     syscall.Signal
 	tree     *store.Tree
-	prepared *container.Launch
+	prepared *enforcer.Prepared
 	recorder *record.Recorder
 
 	// signals go to the container's first process.

@@ -135,19 +135,18 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, o.Denied)
 		policy = enforcer
 	}
-	stats, served := supervised(c, policy)
-	if o.Started != nil {
-		o.Started(c.PID())
-	}
-	forwarded := forward(ctx, c, signals)
-	status, err := c.Wait()
-	if instead := <-forwarded; instead != 0 && status.Signal == unix.SIGKILL {
-		status.Signal = instead
-	}
+	var forwarded <-chan unix.Signal
+	stats, status, err := serve(c, policy, func() {
+		if o.Started != nil {
+			o.Started(c.PID())
+		}
+		forwarded = forward(ctx, c, signals)
+	})
 	r.Duration = time.Since(begun)
-	// The supervisor ends with the last process that has the filter.
-	if serr := <-served; err == nil && serr != nil {
-		err = fmt.Errorf("supervising the container: %w", serr)
+	if forwarded != nil {
+		if instead := <-forwarded; instead != 0 && status.Signal == unix.SIGKILL {
+			status.Signal = instead
+		}
 	}
 	r.Calls, r.Lost = stats.Calls, stats.Lost
 	if enforcer != nil {
@@ -188,19 +187,31 @@ func explain(err error) error {
 	return err
 }
 
-// supervised starts the supervisor. If it fails the container is killed, for
-// its calls would fail from then on in ways that no program expects.
-func supervised(c *launch.Container, policy supervise.Policy) (*supervise.Stats, <-chan error) {
-	stats, done := new(supervise.Stats), make(chan error, 1)
-	go func() {
-		var err error
-		*stats, err = supervise.Serve(context.Background(), c.Listener(), c.Running, policy)
-		if err != nil {
-			err = errors.Join(err, c.Signal(unix.SIGKILL))
-		}
-		done <- err
-	}()
-	return stats, done
+// serve supervises the container on this thread until its last process has
+// ended, and collects the first. begun is called when the program may run. If
+// the supervisor fails the container is killed, for its calls would fail from
+// then on in ways that no program expects.
+func serve(c *launch.Container, policy supervise.Policy, begun func()) (supervise.Stats, launch.Status, error) {
+	var status launch.Status
+	var ended error
+	waited := false
+	wait := func() {
+		status, ended = c.Wait()
+		waited = true
+	}
+	stats, err := supervise.Serve(context.Background(), supervise.Container{
+		Listener: c.Listener(), Running: c.Running, Begun: begun, Process: c.Process(), Ended: wait,
+	}, policy)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("supervising the container: %w", err), c.Signal(unix.SIGKILL))
+	}
+	if !waited {
+		wait()
+	}
+	if ended != nil {
+		err = ended
+	}
+	return stats, status, err
 }
 
 func kill(c *launch.Container) error {
@@ -209,10 +220,16 @@ func kill(c *launch.Container) error {
 	return errors.Join(err, werr)
 }
 
+// Bounded reports whether the container gets a cgroup of its own.
+func (l *Launch) Bounded() bool {
+	r := l.Plan.Resources
+	return l.Host.Cgroup != "" && (r.Memory != 0 || r.PIDs != 0 || r.MilliCPU != 0)
+}
+
 // group makes the container's cgroup, where one can be made.
 func (l *Launch) group() (*cgroup.Group, error) {
 	r := l.Plan.Resources
-	if l.Host.Cgroup == "" || r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
+	if !l.Bounded() {
 		return nil, nil
 	}
 	// What the plan could not enforce has been accepted or refused already.

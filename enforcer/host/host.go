@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -79,14 +80,51 @@ func Probe(ctx context.Context) (plan.Host, error) {
 	return h, nil
 }
 
+// Unchanged reports whether the machine and the account are as they were, as
+// far as a plan depends on them. It is asked at each launch, and leaves out
+// what takes long and matters to few: subordinate ids where the container has
+// one id, and cgroups where nothing is bounded.
+func Unchanged(ctx context.Context, was plan.Host, p *plan.Plan) (bool, error) {
+	m, err := here()
+	if err != nil {
+		return false, err
+	}
+	is, err := m.facts(ctx)
+	if err != nil {
+		return false, fmt.Errorf("probing the host: %w", err)
+	}
+	is.SubUIDs, is.SubGIDs, is.Cgroup, is.Controllers = was.SubUIDs, was.SubGIDs, was.Cgroup, was.Controllers
+	if p.Identity.Setgroups {
+		if is.SubUIDs, is.SubGIDs, err = m.ranges(); err != nil {
+			return false, fmt.Errorf("probing the host: %w", err)
+		}
+	}
+	if r := p.Resources; r.Memory != 0 || r.PIDs != 0 || r.MilliCPU != 0 {
+		if is.Cgroup, is.Controllers, err = m.delegated(); err != nil {
+			return false, fmt.Errorf("probing the host: %w", err)
+		}
+	}
+	return reflect.DeepEqual(is, was), nil
+}
+
 func (m machine) probe(ctx context.Context) (h plan.Host, err error) {
+	if h, err = m.facts(ctx); err != nil {
+		return h, err
+	}
+	if h.SubUIDs, h.SubGIDs, err = m.ranges(); err != nil {
+		return h, err
+	}
+	h.Cgroup, h.Controllers, err = m.delegated()
+	return h, err
+}
+
+// facts are those that every plan depends on.
+func (m machine) facts(ctx context.Context) (h plan.Host, err error) {
 	h = plan.Host{Architecture: runtime.GOARCH, UID: m.uid, GID: m.gid}
 	for _, step := range []func() error{
 		func() error { h.Kernel, err = kernelRelease(); return err },
 		func() error { h.LandlockABI, err = landlockABI(); return err },
 		func() error { h.WaitKillable, err = waitKillable(); return err },
-		func() error { h.SubUIDs, h.SubGIDs, err = m.ranges(); return err },
-		func() error { h.Cgroup, h.Controllers, err = m.delegated(); return err },
 		func() error { h.OpenFiles, err = openFiles(); return err },
 		func() error { h.ResolvConf, err = m.exists("/etc/resolv.conf"); return err },
 		func() error { h.ProcPaths, err = m.procPaths(); return err },

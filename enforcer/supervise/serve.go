@@ -29,17 +29,36 @@ type response struct {
 	flags uint32
 }
 
-// Serve answers the calls that wait at listener until the last process with
-// the filter has ended or ctx is done; the first is no error. While running
-// reports false, calls are lpm's own, of the child that is about to execute
-// the program, and go on without the policy being asked.
-func Serve(ctx context.Context, listener *os.File, running func() bool, policy Policy) (Stats, error) {
+// Container is what a supervisor needs to know of the container it serves.
+type Container struct {
+	// Listener is where calls wait for their verdicts.
+	Listener *os.File
+	// Running reports whether the program has been executed.
+	Running func() bool
+	// Begun, if not nil, is called once, after the call that executes the
+	// program has been let go.
+	Begun func()
+	// Process can be read from (pidfd_open(2)) when the first process has
+	// ended, upon which Ended is called once: before Linux 6.11 a process that
+	// nobody has waited for keeps its filter. Both may be nil.
+	Process *os.File
+	Ended   func()
+}
+
+// Serve answers the calls that wait at the container's listener until the last
+// process with the filter has ended or ctx is done; the first is no error. As
+// long as the program has not been executed, calls are lpm's own, of the child
+// that is about to execute it, and go on without the policy being asked.
+func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 	// Each answer is written by the thread that read the call, so that the
 	// kernel can wake the caller on the same processor.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	s := &server{fd: int(listener.Fd()), running: running, policy: policy}
+	s := &server{fd: int(c.Listener.Fd()), container: c, policy: policy, process: -1}
+	if c.Process != nil {
+		s.process = int32(c.Process.Fd())
+	}
 	// Synchronous wake-ups exist since Linux 6.6; without them it is slower.
 	_ = unix.IoctlSetInt(s.fd, unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 
@@ -62,8 +81,11 @@ func Serve(ctx context.Context, listener *os.File, running func() bool, policy P
 }
 
 type server struct {
-	fd      int
-	running func() bool
+	fd        int
+	container Container
+	// process is -1 once its end has been seen; poll(2) leaves that out.
+	process int32
+	begun   bool
 	started bool
 	policy  Policy
 	stats   Stats
@@ -72,7 +94,10 @@ type server struct {
 // poll waits for a call. It returns false at the end of the container and
 // when told to stop.
 func (s *server) poll(stop int) (bool, error) {
-	p := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN}}
+	p := []unix.PollFd{
+		{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN},
+		{Fd: s.process, Events: unix.POLLIN},
+	}
 	for {
 		_, err := unix.Poll(p, -1)
 		if errors.Is(err, unix.EINTR) {
@@ -89,6 +114,10 @@ func (s *server) poll(stop int) (bool, error) {
 		}
 		if p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0 {
 			return false, nil
+		}
+		if p[2].Revents != 0 {
+			s.process, p[2].Fd = -1, -1
+			s.container.Ended()
 		}
 	}
 }
@@ -110,7 +139,7 @@ func (s *server) answer() error {
 		// Only these are lpm's own. A copy of the pipe that running looks
 		// at, in a child that another goroutine is about to start, must not
 		// let the program's calls go.
-		s.started = n.nr != unix.SYS_EXECVEAT && n.nr != unix.SYS_WRITE && n.nr != unix.SYS_EXIT_GROUP || s.running()
+		s.started = n.nr != unix.SYS_EXECVEAT && n.nr != unix.SYS_WRITE && n.nr != unix.SYS_EXIT_GROUP || s.container.Running()
 	}
 	if s.started {
 		call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd}
@@ -127,6 +156,10 @@ func (s *server) answer() error {
 	// The caller may be gone by now.
 	if errno != 0 && errno != unix.ENOENT {
 		return fmt.Errorf("answering a call: %w", errno)
+	}
+	if !s.begun && n.nr == unix.SYS_EXECVEAT && s.container.Begun != nil {
+		s.begun = true
+		s.container.Begun()
 	}
 	return nil
 }
