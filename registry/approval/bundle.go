@@ -14,6 +14,8 @@ import (
 	dssepb "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/least-privilege/lpm/registry/approval/seal"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 	// MaxBundle is the greatest size of a bundle, in bytes.
 	MaxBundle = 4 << 20
 
-	payloadType = "application/vnd.in-toto+json"
+	payloadType = seal.PayloadType
 )
 
 var (

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/approval/seal"
 	"github.com/least-privilege/lpm/registry/artifact"
 )
 
@@ -19,9 +20,6 @@ const (
 	contentAnnotation   = "dev.sigstore.bundle.content"
 	predicateAnnotation = "dev.sigstore.bundle.predicateType"
 )
-
-// skew is how far ahead of this machine's clock a reviewer's may be.
-const skew = 5 * time.Minute
 
 // Save keeps a signed approval as a referrer of its image and returns the
 // digest of the artifact.
@@ -95,8 +93,10 @@ func verifyFor(image v1.Hash, bundle []byte, trust Trust) (*Approval, error) {
 type Grant struct {
 	// Approval is the statement that decides.
 	Approval *Approval
-	// Statement is the digest of the artifact that carries it.
+	// Statement is the digest of the artifact that carries it, and Bundle
+	// what it holds.
 	Statement v1.Hash
+	Bundle    []byte
 	// Manifest is what was asked for without what was denied.
 	Manifest *manifest.Manifest
 }
@@ -124,7 +124,7 @@ func Effective(ctx context.Context, t artifact.Target, image v1.Hash, found arti
 	if err != nil {
 		return nil, fmt.Errorf("approval %s: %w", deciding.Digest, err)
 	}
-	return &Grant{Approval: deciding.Approval, Statement: deciding.Digest, Manifest: narrowed}, nil
+	return &Grant{Approval: deciding.Approval, Statement: deciding.Digest, Bundle: deciding.Bundle, Manifest: narrowed}, nil
 }
 
 // decide returns the statement in force, of statements in order of time.
@@ -157,7 +157,7 @@ func decide(statements []Statement, image, manifestDigest v1.Hash, now time.Time
 		return refuse(ErrNotApproved, nil)
 	case revocation != nil && !newest.Approval.Time.After(revocation.Approval.Time):
 		return refuse(ErrRevoked, revocation)
-	case newest.Approval.Time.After(now.Add(skew)):
+	case newest.Approval.Time.After(now.Add(seal.Skew)):
 		return refuse(ErrNotYetValid, newest)
 	case !newest.Approval.Expires.IsZero() && !now.Before(newest.Approval.Expires):
 		return refuse(ErrExpired, newest)

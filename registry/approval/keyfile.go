@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 // maxKeyFile is the greatest size of a key's file, in bytes.
@@ -15,19 +17,9 @@ const maxKeyFile = 16 << 10
 
 var keyName = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.@-]{0,63}$`)
 
-// ConfigDir returns the person's own folder of lpm's settings:
-// $XDG_CONFIG_HOME/lpm, or ~/.config/lpm.
-func ConfigDir() (string, error) {
-	base, err := os.UserConfigDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the folder of settings: %w", err)
-	}
-	return filepath.Join(base, "lpm"), nil
-}
-
 // DefaultKeyDir returns where the person's private keys are.
 func DefaultKeyDir() (string, error) {
-	dir, err := ConfigDir()
+	dir, err := xdg.Settings()
 	return filepath.Join(dir, "keys"), err
 }
 

@@ -11,11 +11,13 @@ import (
 	intoto "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/least-privilege/lpm/registry/approval/seal"
 )
 
 // PredicateType names the predicate of an approval within an in-toto
 // statement. The predicate's fields are those of the type predicate.
-const PredicateType = "https://github.com/least-privilege/lpm/approval/v1"
+const PredicateType = seal.PredicateType
 
 // The names of the statement's two subjects, in their order.
 const (

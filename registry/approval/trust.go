@@ -8,14 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
-const (
-	// SystemTrustDir holds the public keys that everyone on the machine trusts.
-	SystemTrustDir = "/etc/lpm/trust.d"
-
-	publicSuffix = ".pub"
-)
+const publicSuffix = ".pub"
 
 // Trust is the keys whose approvals count. The zero value trusts nobody.
 type Trust struct {
@@ -47,18 +44,8 @@ func (t Trust) byID(id string) (PublicKey, bool) {
 
 // UserTrustDir returns the folder of the keys that the person trusts.
 func UserTrustDir() (string, error) {
-	dir, err := ConfigDir()
+	dir, err := xdg.Settings()
 	return filepath.Join(dir, "trust.d"), err
-}
-
-// TrustDirs returns the folders of trusted keys: the system's, then the
-// person's own.
-func TrustDirs() ([]string, error) {
-	own, err := UserTrustDir()
-	if err != nil {
-		return nil, err
-	}
-	return []string{SystemTrustDir, own}, nil
 }
 
 // LoadTrust reads the *.pub files of the folders. A folder that is not there

@@ -33,20 +33,6 @@ import (
 	"github.com/least-privilege/lpm/registry/unpack"
 )
 
-// DefaultDir is the user's store: lpm in $XDG_DATA_HOME, or in ~/.local/share
-// where that is unset or, against the XDG base directory specification, not
-// absolute.
-func DefaultDir() (string, error) {
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "lpm"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the store: %w", err)
-	}
-	return filepath.Join(home, ".local", "share", "lpm"), nil
-}
-
 // Options say what the store may use.
 type Options struct {
 	// RangeUnpack runs a job as id 0 of a user namespace that maps the ids

@@ -113,22 +113,6 @@ func wantNames(t *testing.T, s *store.Store, want ...string) {
 
 func short(img Image) string { return img.Descriptor.Digest.Hex[:12] }
 
-func TestDefaultDir(t *testing.T) {
-	for _, test := range []struct{ name, data, want string }{
-		{"as XDG says", "/data", "/data/lpm"},
-		{"unset", "", "/home/me/.local/share/lpm"},
-		{"relative, which XDG says to ignore", "data", "/home/me/.local/share/lpm"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Setenv("XDG_DATA_HOME", test.data)
-			t.Setenv("HOME", "/home/me")
-			if got, err := store.DefaultDir(); got != test.want || err != nil {
-				t.Errorf("DefaultDir() = %q, %v, want %q", got, err, test.want)
-			}
-		})
-	}
-}
-
 func TestOpenMakesALayout(t *testing.T) {
 	s := open(t)
 	info, err := os.Stat(s.Dir())
