@@ -16,6 +16,7 @@ import (
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/analyzer/workload"
+	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
@@ -110,7 +111,7 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 		if flags.Changed("entrypoint") {
 			f.Entrypoint = []string{f.entrypoint}
 		}
-		f.Env = fromHere(f.Env)
+		f.Env = front.FromHere(f.Env)
 		return s.analyze(c.Context(), args[0], f)
 	}
 	return c
@@ -185,7 +186,7 @@ func (s *session) watch(ctx context.Context, st *store.Store, image store.Image,
 		Image: image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
 		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
 		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
-		Interrupt: interrupts, Progress: s.progress, Version: version,
+		Interrupt: interrupts, Progress: s.progress, Version: front.Version,
 	}
 	if !f.interactive {
 		null, err := os.Open(os.DevNull)

@@ -2,22 +2,19 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 	"time"
 
+	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/enforcer"
-	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
-	"github.com/least-privilege/lpm/enforcer/supervise"
+	"github.com/least-privilege/lpm/enforcer/prepared"
+	"github.com/least-privilege/lpm/enforcer/wire"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/review"
 	"github.com/least-privilege/lpm/registry/store"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 // granted returns what a trusted key has approved of the image's newest
@@ -37,35 +34,91 @@ func (s *session) granted(ctx context.Context, st *store.Store, subject review.S
 	return request.Grant, nil
 }
 
-// prepare makes the container ready. The caller calls release when it is over.
-func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image, subject review.Subject, m *manifest.Manifest, o plan.Options) (_ *container.Launch, release func(), err error) {
-	config, err := st.Config(img)
+// keep prepares a launch and keeps it in the store. It returns the plan as it
+// was kept.
+func (s *session) keep(ctx context.Context, st *store.Store, name string, f front.Flags, programs front.Programs) (*plan.Plan, error) {
+	// Before anything is looked up in it.
+	index, err := front.Index(st.Dir())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	img, err := s.image(st, name)
+	if err != nil {
+		return nil, err
+	}
+	subject := subjectOf(img, name)
+	granted, err := s.granted(ctx, st, subject)
+	if err != nil {
+		return nil, err
+	}
+	approved, err := s.seal(granted)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := s.tree(ctx, st, img, granted.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+	p, err := s.prepare(ctx, st, img, subject, tree, granted.Manifest, f.Options)
+	if err != nil {
+		return nil, err
+	}
+	l := &prepared.Launch{Program: p.Program, Start: prepared.Start{
+		Build: programs.Build, Index: index,
+		Tree: tree.Path, TreeLock: tree.LockFile().Name(), Layer: p.Layer, Defaults: p.Defaults,
+		TTY: p.Plan.Process.TTY, Watch: p.Plan.Watch,
+		Early: p.Plan.Identity.Setgroups || p.Bounded(),
+	}}
+	path, err := f.Keep(st.Dir(), name, l, prepared.Details{
+		Plan: p.Plan, Host: p.Host, Approval: approved, Denied: granted.Approval.Denied,
+	}, p.Filters)
+	if err != nil {
+		return nil, err
+	}
+	return front.ReadPlan(path)
+}
+
+// seal returns the approval as a launch checks it again.
+func (s *session) seal(granted *approval.Grant) ([]byte, error) {
+	dirs, err := xdg.Trust()
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := granted.Seal(dirs...)
+	if err != nil {
+		return nil, err
+	}
+	var w wire.Writer
+	w.Value(*sealed)
+	return w.Result(), nil
+}
+
+// tree unpacks the image as the manifest's identity wants it.
+func (s *session) tree(ctx context.Context, st *store.Store, img store.Image, m *manifest.Manifest) (tree *store.Tree, err error) {
 	kind := store.Single
 	if m.Identity.Mode == manifest.IdentityRange {
 		kind = store.Range
 	}
-	var tree *store.Tree
 	err = s.during("unpacking "+nameOf(img), func(func(int64, int64)) error {
 		tree, err = st.Tree(ctx, img, kind)
 		return err
 	})
+	return tree, err
+}
+
+// prepare makes the container ready.
+func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image, subject review.Subject, tree *store.Tree, m *manifest.Manifest, o plan.Options) (*enforcer.Prepared, error) {
+	config, err := st.Config(img)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			tree.Close()
-		}
-	}()
 	// Volumes are shared by the versions of one thing.
 	repository := subject.Repository
 	if repository == "" {
 		repository = img.Digest.String()
 	}
-	prepared, err := enforcer.Prepare(ctx, enforcer.Job{
+	return enforcer.Prepare(ctx, enforcer.Job{
 		Mode: plan.Enforce, Digest: img.Digest.String(), Config: enforcer.Config(config.Config),
 		Tree: tree.Path, Manifest: m, Options: o,
 		Folders: enforcer.Folders{
@@ -73,48 +126,4 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 			Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
 		},
 	})
-	return prepared, func() { tree.Close() }, err
-}
-
-// launch runs the container. Signals are the container's from here on: what
-// it makes of them decides how lpm ends.
-func (s *session) launch(ctx context.Context, p *container.Launch, streams container.Streams, tty *container.Terminal, f runFlags) (container.Result, error) {
-	ctx = context.WithoutCancel(ctx)
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	defer signal.Stop(signals)
-	o := container.Observer{}
-	if f.verbose {
-		o.Denied = func(d supervise.Denial) { s.printDenial(d, tty != nil) }
-	}
-	if tty == nil {
-		return p.Run(ctx, streams, signals, o)
-	}
-	var attached sync.WaitGroup
-	var attachErr error
-	o.Started = func(int) {
-		attached.Go(func() { attachErr = tty.Attach(ctx, streams.In, streams.Out) })
-	}
-	r, err := p.Run(ctx, container.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, signals, o)
-	attached.Wait()
-	if err == nil {
-		err = attachErr
-	}
-	return r, err
-}
-
-// writeDenials writes the denials as JSON lines.
-func writeDenials(name string, list []supervise.Denial) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	encoder := json.NewEncoder(f)
-	for _, d := range list {
-		if err := encoder.Encode(d); err != nil {
-			f.Close()
-			return err
-		}
-	}
-	return f.Close()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/review"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 func newKey(s *session) *cobra.Command {
@@ -21,7 +22,7 @@ func newKey(s *session) *cobra.Command {
 		Use:   "key",
 		Short: "Make, list and trust the keys that sign approvals",
 		Long: `Approvals are signed. A decision counts on a machine where the signer's public
-key is trusted: a file NAME.pub in ` + approval.SystemTrustDir + ` (for everyone) or in
+key is trusted: a file NAME.pub in ` + xdg.SystemTrust + ` (for everyone) or in
 ~/.config/lpm/trust.d (for you). To trust a key no longer, remove its file.`,
 		Args: needs(),
 	}
@@ -219,7 +220,7 @@ func listKeys() ([]keyInfo, error) {
 		at[id] = len(keys)
 		keys = append(keys, keyInfo{Name: name, ID: id, Kind: key.Public().Kind(), Private: true})
 	}
-	dirs, err := approval.TrustDirs()
+	dirs, err := xdg.Trust()
 	if err != nil {
 		return nil, err
 	}

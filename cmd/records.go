@@ -7,6 +7,7 @@ import (
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/review"
 	"github.com/least-privilege/lpm/registry/store"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 // ledgerFolder is below the store's: what was decided about each repository.
@@ -15,7 +16,7 @@ const ledgerFolder = "approvals"
 // records returns the person's records of decisions: those kept by target, and
 // the ledger beside the store.
 func (s *session) records(st *store.Store, target artifact.Target) (review.Records, error) {
-	dirs, err := approval.TrustDirs()
+	dirs, err := xdg.Trust()
 	if err != nil {
 		return review.Records{}, err
 	}

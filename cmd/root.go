@@ -13,11 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/cmd/render"
 )
-
-// version is that of the program, by semantic versioning.
-const version = "0.1.0"
 
 // Main runs the command line of this process and returns its exit code. It
 // does not return from a process that a signal ends while it is cleaning up
@@ -83,7 +81,7 @@ words to whoever has to say yes.`,
   lpm attach redis redis.cue             keep the manifest beside the image
   lpm approve redis                      read what it asks for, say yes or no
   lpm run redis                          run it so, and be told what was refused`,
-		Version:       fmt.Sprintf("%s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH),
+		Version:       fmt.Sprintf("%s (%s, %s/%s)", front.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// See suggestion.

@@ -2,30 +2,18 @@ package cmd
 
 import (
 	"context"
-	"errors"
-	"os"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
-	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
-// runFlags are the flags of lpm run.
-type runFlags struct {
-	plan.Options
-	entrypoint  string
-	interactive bool
-	verbose     bool
-	dryRun      bool
-	denials     string
-}
-
 func newRun(s *session) *cobra.Command {
-	var f runFlags
+	var f front.Flags
 	c := &cobra.Command{
 		Use:   "run IMAGE [-- ARG...]",
 		Short: "Start a container with the approved permissions and no others",
@@ -48,30 +36,15 @@ program's own, or 128+n when signal n ended it.`,
 		Args:        needs("IMAGE", "[ARG...]"),
 		Annotations: map[string]string{failureCode: strconv.Itoa(container.ExitFailed)},
 	}
-	flags := c.Flags()
-	flags.SetInterspersed(false)
-	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
-	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
-	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
-	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
-	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point, if the manifest grants it")
-	flags.BoolVar(&f.BestEffort, "best-effort", false, "run although the host cannot enforce all of the manifest, and say what it cannot")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "report what is refused at once")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan of the launch and start nothing")
-	flags.StringVar(&f.denials, "denials", "", "write what was refused to `FILE`, one JSON object a line")
+	c.Flags().SetInterspersed(false)
+	for _, flag := range f.Table() {
+		addFlag(c.Flags(), flag)
+	}
 	form := addOutput(c)
-	flags.Lookup("output").Usage = "with --dry-run, print as `FORM`: text or json"
+	c.Flags().Lookup("output").Usage = "with --dry-run, print as `FORM`: text or json"
 	c.RunE = func(c *cobra.Command, args []string) error {
-		f.Args = args[1:]
-		// What follows the image is the program's; only a "--" right there
-		// is ours.
-		if len(f.Args) > 0 && f.Args[0] == "--" {
-			f.Args = f.Args[1:]
-		}
-		if c.Flags().Changed("entrypoint") {
-			f.Entrypoint = []string{f.entrypoint}
-		}
-		f.Env = fromHere(f.Env)
+		f.Quiet = s.quiet
+		f.Complete(args[1:])
 		code, err := s.run(c.Context(), args[0], f, *form)
 		if err != nil {
 			return &exitError{code: enforcer.ExitCode(err), err: err}
@@ -84,71 +57,44 @@ program's own, or 128+n when signal n ended it.`,
 	return c
 }
 
-// fromHere gives the variables that are named alone the value they have here,
-// and leaves those out that have none, as docker does.
-func fromHere(env []string) []string {
-	var all []string
-	for _, setting := range env {
-		if strings.Contains(setting, "=") {
-			all = append(all, setting)
-		} else if value, ok := os.LookupEnv(setting); ok {
-			all = append(all, setting+"="+value)
-		}
+// addFlag adds a flag of the table.
+func addFlag(set *pflag.FlagSet, f front.Flag) {
+	short := ""
+	if f.Short != 0 {
+		short = string(rune(f.Short))
 	}
-	return all
+	switch v := f.Value.(type) {
+	case *bool:
+		set.BoolVarP(v, f.Name, short, false, f.Usage)
+	case *string:
+		set.StringVarP(v, f.Name, short, "", f.Usage)
+	case *[]string:
+		set.StringArrayVarP(v, f.Name, short, nil, f.Usage)
+	}
 }
 
-// run starts the image under what was approved and returns its exit code.
-func (s *session) run(ctx context.Context, name string, f runFlags, form output) (int, error) {
+// run prepares the launch of the image under what was approved, and hands it
+// to the front process. It returns the container's exit code only where that
+// runs here; see [front.Run].
+func (s *session) run(ctx context.Context, name string, f front.Flags, form output) (int, error) {
+	programs, err := front.FindPrograms()
+	if err != nil {
+		return 0, err
+	}
 	st, err := s.store()
 	if err != nil {
 		return 0, err
 	}
-	img, err := s.image(st, name)
+	p, err := s.keep(ctx, st, name, f, programs)
 	if err != nil {
 		return 0, err
 	}
-	subject := subjectOf(img, name)
-	granted, err := s.granted(ctx, st, subject)
-	if err != nil {
-		return 0, err
+	if f.DryRun {
+		return 0, s.printPlan(p, form)
 	}
-	streams := container.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	if !f.interactive {
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return 0, err
-		}
-		defer null.Close()
-		streams.In = null
+	args := f.Arguments(name)
+	if programs.Front == "" {
+		return front.Run(args, programs)
 	}
-	var tty *container.Terminal
-	if f.TTY {
-		if tty, err = container.OpenTerminal(); err != nil {
-			return 0, err
-		}
-		defer tty.Close()
-		f.Console = tty.Path
-	}
-	prepared, release, err := s.prepare(ctx, st, img, subject, granted.Manifest, f.Options)
-	if err != nil {
-		return 0, err
-	}
-	defer release()
-	if f.dryRun {
-		return 0, s.printPlan(prepared.Plan, form)
-	}
-	for _, u := range prepared.Plan.Unenforced {
-		s.term.Warn("not enforced on this host: %s", u)
-	}
-	result, err := s.launch(ctx, prepared, streams, tty, f)
-	// However it ended, what was refused is not lost.
-	s.reportDenials(result.Denials, result.Others)
-	if len(result.Denials) > 0 {
-		s.reportLeftOut(name, granted.Approval.Denied)
-	}
-	if f.denials != "" {
-		err = errors.Join(err, writeDenials(f.denials, result.Denials))
-	}
-	return result.Code, err
+	return 0, programs.HandBack(append([]string{"run"}, args...))
 }

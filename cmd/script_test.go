@@ -26,6 +26,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/least-privilege/lpm/cmd"
+	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/enforcer/userns"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/reference"
@@ -37,7 +38,8 @@ var update = flag.Bool("update", false, "rewrite what the scripts in testdata/sc
 func TestMain(m *testing.M) {
 	userns.Main(cmd.Works())
 	testscript.Main(m, map[string]func(){
-		"lpm":      func() { os.Exit(cmd.Main()) },
+		"lpm":      func() { os.Exit(front.Main()) },
+		"lpm-core": func() { os.Exit(cmd.Main()) },
 		"terminal": onTerminal,
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/least-privilege/lpm/registry/reference"
 	"github.com/least-privilege/lpm/registry/store"
 	"github.com/least-privilege/lpm/registry/unpack"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 // session is what the verbs share.
@@ -39,7 +40,7 @@ func Works() map[string]userns.Work {
 
 // store opens the person's store.
 func (s *session) store() (*store.Store, error) {
-	dir, err := store.DefaultDir()
+	dir, err := xdg.Data()
 	if err != nil {
 		return nil, err
 	}
