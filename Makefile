@@ -17,8 +17,9 @@ build: ## build the programs into bin/
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
 install: build ## install the programs below PREFIX (/usr/local), after DESTDIR
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install bin/* $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/lpm
+	install bin/lpm $(DESTDIR)$(PREFIX)/bin/
+	install bin/lpm-core $(DESTDIR)$(PREFIX)/libexec/lpm/
 
 demo: ## the whole loop on redis: record, approve, run, and three refusals
 	@testdata/deps demo
