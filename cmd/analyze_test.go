@@ -9,7 +9,10 @@ import (
 )
 
 // TestKernelScript runs the scripts that start containers. $TEST_IMAGES has
-// the images of testdata/images.
+// the images of testdata/images. Beside testscript's own commands and exits
+// there is
+//
+//	same-calls PLAN TRACE   the plan (JSON) lists the very calls that strace saw
 func TestKernelScript(t *testing.T) {
 	images, err := filepath.Abs(os.Getenv("LPM_TEST_IMAGES"))
 	if err != nil {
@@ -30,6 +33,6 @@ func TestKernelScript(t *testing.T) {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "same-calls": sameCalls},
 	})
 }

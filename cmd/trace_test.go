@@ -1,0 +1,79 @@
+package cmd_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
+)
+
+// sameCalls holds a dry run against a trace of the launch: the process that
+// executed the program has made the plan's operations, each of them, in their
+// order and with the texts that the plan has, and no other.
+func sameCalls(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same-calls PLAN TRACE")
+	}
+	var p plan.Plan
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &p))
+	trace, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	made := callsOf(string(trace))
+	for i, op := range p.Ops {
+		if i >= len(made) {
+			ts.Fatalf("the plan has %d operations, the trace ends after %d, before %s", len(p.Ops), len(made), op)
+		}
+		call, rest, _ := strings.Cut(made[i], "(")
+		if call != op.Call {
+			ts.Fatalf("operation %d is %s, and the call was %s", i, op, made[i])
+		}
+		for _, text := range texts(op) {
+			if !strings.Contains(rest, strconv.Quote(text)) {
+				ts.Fatalf("operation %d is %s, and the call was %s", i, op, made[i])
+			}
+		}
+	}
+	if len(made) != len(p.Ops) {
+		ts.Fatalf("the plan has %d operations, and %d calls were made; after the last: %s", len(p.Ops), len(made), made[len(p.Ops)])
+	}
+}
+
+// texts are those that strace prints as they are.
+func texts(op plan.Op) []string {
+	var all []string
+	for _, a := range op.Args {
+		if a.Text != nil && *a.Text != "" {
+			all = append(all, *a.Text)
+		}
+		all = append(all, a.List...)
+	}
+	if op.Call == "execveat" {
+		// Of the environment strace prints how many settings it has.
+		all = op.Args[2].List
+	}
+	return all
+}
+
+// callsOf returns the calls of the process that makes execveat, up to that one.
+// What comes before the plan's is Go's own: after a fork it takes the handlers
+// of signals and their mask back.
+func callsOf(trace string) []string {
+	started := regexp.MustCompile(`^(\d+) +([a-z0-9_]+\(.*)$`)
+	byProcess := map[string][]string{}
+	for line := range strings.Lines(trace) {
+		m := started.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil || strings.HasPrefix(m[2], "rt_sig") {
+			continue
+		}
+		byProcess[m[1]] = append(byProcess[m[1]], m[2])
+		if strings.HasPrefix(m[2], "execveat(") {
+			return byProcess[m[1]]
+		}
+	}
+	return nil
+}
