@@ -41,6 +41,7 @@ type Plan struct {
 	// Supervision is what the supervisor decides by.
 	Supervision Supervision        `json:"supervision"`
 	Resources   manifest.Resources `json:"resources"`
+	Landlock    Landlock           `json:"landlock"`
 	// Unenforced says what the host cannot enforce and the caller accepted.
 	Unenforced []string `json:"unenforced,omitempty"`
 }

@@ -38,6 +38,7 @@ const (
 // attach puts a mount at a path of the new root, which the layer has made
 // there and which is opened without following a link.
 func (b *builder) attach(about string, mount Arg, at string) {
+	b.attached[at] = mount
 	target := b.at(about, at)
 	b.do(about, "move_mount", mount, text(""), target, text(""), flags("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"))
 	b.do(about, "close", target)
@@ -158,7 +159,7 @@ func (b *builder) deviceFiles() error {
 		b.device(d, d)
 	}
 	if b.Options.TTY {
-		b.device(b.Options.Console, "/dev/console")
+		b.device(b.Options.Console, console)
 	}
 	if b.Mode == Record || b.grantsDevice(ptmx) {
 		pts := b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
@@ -359,7 +360,7 @@ func (b *builder) maskedPaths() error {
 			m := b.newFS(about, "tmpfs", attrData+"|MOUNT_ATTR_RDONLY", [2]string{"size", "4096"}, [2]string{"mode", "0555"})
 			b.attach(about, m, p)
 		default:
-			m := b.open(about, "open_tree", flags("AT_FDCWD"), text("/dev/null"), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
+			m := b.open(about, "open_tree", flags("AT_FDCWD"), text(nullDevice), flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"))
 			b.attach(about, m, p)
 		}
 	}
