@@ -220,6 +220,10 @@ func securityConstant(name string) (uint64, bool) {
 		return unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, true
 	case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
 		return unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, true
+	case "SECCOMP_IOCTL_NOTIF_SET_FLAGS":
+		return unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, true
+	case "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP":
+		return unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, true
 	case "SECCOMP_SET_MODE_FILTER":
 		return unix.SECCOMP_SET_MODE_FILTER, true
 	}

@@ -172,7 +172,7 @@ func (c *Container) takeListener(number int) error {
 			return nil
 		}
 		if !errors.Is(err, unix.EBADF) {
-			return fmt.Errorf("taking the seccomp listener: %w", err)
+			return &AccessError{err}
 		}
 		var message [8]byte
 		if ready, _ := readable(c.status); ready {
@@ -274,11 +274,14 @@ func (c *Container) Close() error {
 }
 
 // failure turns the child's report into an error.
-func (c *Container) failure(message [8]byte) error {
+func (c *Container) failure(message [8]byte) error { return failed(c.ops, message) }
+
+// failed turns the report of a child that makes the operations into an error.
+func failed(ops []plan.Op, message [8]byte) error {
 	i := int(int32(binary.NativeEndian.Uint32(message[:4])))
 	errno := unix.Errno(binary.NativeEndian.Uint32(message[4:]))
-	if i < 0 || i >= len(c.ops) {
+	if i < 0 || i >= len(ops) {
 		return fmt.Errorf("the container's start failed at operation %d: %w", i, errno)
 	}
-	return &OpError{Op: c.ops[i], Errno: errno}
+	return &OpError{Op: ops[i], Errno: errno}
 }

@@ -162,9 +162,7 @@ func (b *builder) deviceFiles() error {
 		b.device(b.Options.Console, console)
 	}
 	if b.Mode == Record || b.grantsDevice(ptmx) {
-		pts := b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
-			[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
-		b.attach(about, pts, "/dev/pts")
+		b.attach(about, b.newTerminals(about), "/dev/pts")
 	}
 	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
 		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
@@ -178,6 +176,12 @@ func (b *builder) deviceFiles() error {
 		}
 	}
 	return nil
+}
+
+// newTerminals opens a file system of pseudo-terminals of its own.
+func (b *builder) newTerminals(about string) Arg {
+	return b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
+		[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
 }
 
 func (b *builder) grantsDevice(p string) bool {
