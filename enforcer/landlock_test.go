@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -250,7 +251,7 @@ func TestLandlockAlone(t *testing.T) {
 		mount(m)
 		m.Capabilities = append(m.Capabilities, manifest.Capability{Name: "CAP_SYS_ADMIN"})
 		m.Execute = []manifest.Program{{Path: manifest.AnyProgram}}
-		grant(m, "mount", "mount_setattr", "unshare")
+		grant(m, "mount", "mount_setattr", "open_tree", "unshare")
 	}
 	nested := func(m *manifest.Manifest) { admin(m); m.Capabilities = nil }
 	tests := []struct {
@@ -270,6 +271,7 @@ func TestLandlockAlone(t *testing.T) {
 		// mount_setattr asks no security module: without Landlock, whoever
 		// has CAP_SYS_ADMIN takes the read-only flag off.
 		{name: "remount", base: admin, refused: "EACCES", abi: 1, grant: write},
+		{name: "detached", base: admin, refused: "EACCES", abi: 1, grant: write},
 		{name: "bind_over", base: admin, refused: "EPERM", abi: 1},
 		{name: "abstract_stream", args: []string{name}, base: hostNetwork(0, 0), refused: "EPERM", abi: 6},
 		{name: "abstract_datagram", args: []string{name + "-datagram"}, base: hostNetwork(0, 0), refused: "EPERM", abi: 6},
@@ -306,6 +308,43 @@ func TestLandlockAlone(t *testing.T) {
 	// its own, and no need: there the flags are locked.
 	if got := l.attempt(l.ordinary(nested), nil, "remount_in_namespace"); got != "EPERM" {
 		t.Errorf("the read-only flag was taken off in a namespace: %q", got)
+	}
+}
+
+// TestLandlockSignalByOwner has the kernel send a signal in the container's
+// name to a process of the host, when there is something to read.
+func TestLandlockSignalByOwner(t *testing.T) {
+	l := newLandlockLab(t)
+	if l.landlock() < 6 {
+		t.Skip("needs Landlock's ABI 6")
+	}
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, unix.SIGUSR1)
+	defer signal.Stop(got)
+	for _, test := range []struct {
+		name    string
+		changes []change
+		arrives bool
+	}{
+		{"held", []change{withoutPIDNamespace}, false},
+		{"not held", []change{withoutPIDNamespace, withoutLandlock}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := l.of(t)
+			// What the kernel does not let through it does not report.
+			if out := l.attempt(l.ordinary(), test.changes, "signal_by_owner", strconv.Itoa(os.Getpid())); out != "SUCCEEDED" {
+				t.Fatalf("the attempt itself failed: %s", out)
+			}
+			arrived := false
+			select {
+			case <-got:
+				arrived = true
+			case <-time.After(map[bool]time.Duration{true: 10 * time.Second, false: 100 * time.Millisecond}[test.arrives]):
+			}
+			if arrived != test.arrives {
+				t.Errorf("arrived %t, want %t", arrived, test.arrives)
+			}
+		})
 	}
 }
 

@@ -61,13 +61,6 @@ def other_root():
     os.close(os.open("/proc/self/root/host/file", os.O_RDWR))
 
 
-def mapped_file():
-    """Writes by a shared mapping of a file that is open for reading."""
-    fd = os.open("/host/file", os.O_RDONLY)
-    with mmap.mmap(fd, 1, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE) as m:
-        m[0] = 65
-
-
 def truncate():
     os.truncate("/host/file", 0)
 
@@ -108,10 +101,6 @@ def make_sock():
 def make_char():
     """Makes the one device that the kernel lets everyone make."""
     os.mknod("/host/new", stat.S_IFCHR, 0)
-
-
-def make_char_granted():
-    os.mknod("/tmp/new", stat.S_IFCHR, 0)
 
 
 def remove_file():
@@ -161,6 +150,17 @@ def remount():
     attr = struct.pack("QQQQ", 0, MOUNT_ATTR_RDONLY, 0, 0)
     call(libc.syscall, ctypes.c_long(442), AT_FDCWD, b"/host", 0, attr, len(attr))
     os.close(os.open("/host/file", os.O_RDWR))
+
+
+def detached():
+    """Copies the mount, and takes the flag off where it is attached to nothing."""
+    OPEN_TREE_CLONE, MOUNT_ATTR_RDONLY = 1, 1
+    fd = libc.syscall(ctypes.c_long(428), AT_FDCWD, b"/host", OPEN_TREE_CLONE)
+    if fd == -1:
+        raise OSError(ctypes.get_errno(), "open_tree")
+    attr = struct.pack("QQQQ", 0, MOUNT_ATTR_RDONLY, 0, 0)
+    call(libc.syscall, ctypes.c_long(442), fd, b"", AT_EMPTY_PATH, attr, len(attr))
+    os.close(os.open("file", os.O_RDWR, dir_fd=fd))
 
 
 def remount_in_namespace():
