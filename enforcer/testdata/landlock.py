@@ -399,7 +399,10 @@ def terminals():
     os.close(fcntl.ioctl(leader, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY))
     subprocess.run(["/usr/bin/dash", "-c", "echo line > /dev/tty"], stdin=follower, stdout=follower, start_new_session=True,
                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), check=True)
-    assert os.read(leader, 100) == b"line\r\n"
+    said = b""
+    while not said.endswith(b"\n"):  # which comes in parts
+        said += os.read(leader, 100)
+    assert said == b"line\r\n", said
 
 
 def folders():
