@@ -5,6 +5,7 @@ import (
 
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer/host"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 func newDoctor(s *session) *cobra.Command {
@@ -13,27 +14,27 @@ func newDoctor(s *session) *cobra.Command {
 		Short: "Say what this machine can enforce, and how to mend it",
 		Long: `Doctor tries everything that lpm needs of this machine and of your account, and
 says what is missing and how it can be had. It exits with 1 if something is
-missing, or could not be told, without which nothing runs.`,
+missing, or could not be told, without which lpm run does not work.`,
 		Args: needs(),
 	}
 	form := addOutput(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		findings, err := host.Inspect(c.Context())
+		data, err := xdg.Data()
 		if err != nil {
 			return err
 		}
-		sound := true
-		for _, f := range findings {
-			if f.Required && f.State != host.Present {
-				sound = false
-			}
+		findings, err := host.Inspect(c.Context(), data)
+		if err != nil {
+			return err
 		}
+		works, line := host.Summary(findings)
 		if *form == asJSON {
 			err = s.term.JSON(findings)
 		} else {
 			s.printFindings(findings)
+			s.term.Printf("\n%s\n", render.Escape(line))
 		}
-		if err == nil && !sound {
+		if err == nil && !works {
 			return &exitError{code: exitFailed}
 		}
 		return err
@@ -45,6 +46,8 @@ func (s *session) printFindings(findings []host.Finding) {
 	for _, f := range findings {
 		mark := s.term.Green("ok")
 		switch {
+		case f.State == host.Inconclusive && f.Required:
+			mark = s.term.Red("UNKNOWN")
 		case f.State == host.Inconclusive:
 			mark = "unknown"
 		case f.State == host.Missing && f.Required:

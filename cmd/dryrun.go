@@ -18,6 +18,9 @@ func (s *session) printPlan(p *plan.Plan, form output) error {
 	line("program     %s %q in %s", p.Process.Program, p.Process.Args, p.Process.Dir)
 	line("identity    %d:%d, ids %v, groups %v", p.Identity.UID, p.Identity.GID, p.Identity.UIDs, p.Identity.GIDs)
 	line("namespaces  %v", p.Namespaces)
+	for _, text := range p.Landlock.Lines() {
+		line("landlock    %s", text)
+	}
 	for _, u := range p.Unenforced {
 		line("unenforced  %s", u)
 	}

@@ -43,7 +43,9 @@ type lab struct {
 	image store.Image
 	// extra changes the job before it is prepared.
 	options plan.Options
-	stdin   string
+	// user replaces the image's user, where not empty.
+	user  string
+	stdin string
 }
 
 func newLab(t *testing.T, image string) *lab {
@@ -114,6 +116,9 @@ func (l *lab) prepare(ctx context.Context, mode plan.Mode, m *manifest.Manifest,
 	config, err := l.store.Config(l.image)
 	if err != nil {
 		l.t.Fatal(err)
+	}
+	if l.user != "" {
+		config.Config.User = l.user
 	}
 	options := l.options
 	options.Args = args

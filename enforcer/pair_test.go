@@ -200,6 +200,11 @@ func TestPairs(t *testing.T) {
 			stderr: "ENOSYS",
 		},
 		{
+			name: "another protocol over TCP on the host's network, which Landlock does not know", args: []string{"syscall", number(t, "setsockopt"), "0", "6", "31", "s:smc", "4"},
+			base:   func(m *manifest.Manifest) { sockets(m); hostNetwork(port, 0)(m) },
+			stderr: "EPERM",
+		},
+		{
 			name: "a range of ids", args: []string{"setid", "33", "33"},
 			base: func(m *manifest.Manifest) { grant(m, "setgroups", "setresgid", "setresuid") },
 			grant: func(m *manifest.Manifest) {

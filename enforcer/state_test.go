@@ -58,7 +58,7 @@ func TestState(t *testing.T) {
 			t.Errorf("%s is %s, want none", set, s.Status[set])
 		}
 	}
-	if s.Status["NoNewPrivs"] != "1" || s.Status["Seccomp"] != "2" || s.Status["Seccomp_filters"] != "2" {
+	if s.Status["NoNewPrivs"] != "1" || s.Status["Seccomp"] != "2" || s.Status["Seccomp_filters"] != "1" {
 		t.Errorf("no_new_privs %s, seccomp %s with %s filters", s.Status["NoNewPrivs"], s.Status["Seccomp"], s.Status["Seccomp_filters"])
 	}
 	if want := "0 " + strconv.Itoa(os.Getuid()) + " 1"; !slices.Equal(s.UIDMap, []string{want}) {

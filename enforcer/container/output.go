@@ -21,7 +21,7 @@ import (
 // log that its output goes to, change the file that its input comes from, and
 // read what is typed at a terminal that it only prints to. So it gets pipes,
 // unless the caller's stream is one already or a socket, which lead nowhere
-// else, or is /dev/null.
+// else, or is /dev/null. A FIFO, which has a path, is not left to it either.
 //
 // Many images have their program open /dev/stdout or /dev/stderr. A container
 // whose user is not the caller may only open pipes that every id can, so that
@@ -80,7 +80,13 @@ func reopens(f *os.File) bool {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&os.ModeCharDevice != 0 {
 		return stat.Rdev != unix.Mkdev(1, 3) // /dev/null
 	}
-	return info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0
+	if info.Mode()&os.ModeNamedPipe != 0 {
+		// A FIFO of some folder is opened anew by a path of the host, which
+		// Landlock keeps the container from.
+		var fs unix.Statfs_t
+		return unix.Fstatfs(int(f.Fd()), &fs) != nil || fs.Type != unix.PIPEFS_MAGIC
+	}
+	return info.Mode()&os.ModeSocket == 0
 }
 
 // input returns the reading end of a pipe from a file. A read of the file that

@@ -174,12 +174,16 @@ func (l *Launch) op(i int) (plan.Op, error) {
 	return ops[i], nil
 }
 
-// explain says why user namespaces are of no use here, where that is what an
-// error of the start means: they could not be made, or their first mount, which
-// takes a capability in them, was refused.
+// explain says what of this host an error of the start comes from. User
+// namespaces are of no use where they could not be made, or where their first
+// mount, which takes a capability in them, was refused.
 func explain(err error) error {
 	var namespace *launch.NamespaceError
+	var access *launch.AccessError
 	var op *launch.OpError
+	if errors.As(err, &access) {
+		return host.ExplainAccess(err)
+	}
 	refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 	if errors.As(err, &namespace) || refused && errors.As(err, &op) && op.Op.Call == "mount" {
 		return host.ExplainUserNamespace(err)

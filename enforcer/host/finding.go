@@ -2,8 +2,13 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/launch"
 )
 
 // State is what a probe came to.
@@ -24,7 +29,7 @@ type Finding struct {
 	// Use says in a few words what lpm does with it.
 	Use   string `json:"use"`
 	State State  `json:"state"`
-	// Required tells that nothing runs without it.
+	// Required tells that lpm run refuses, or fails, without it.
 	Required bool `json:"required"`
 	// Detail says what was found, in one line.
 	Detail string `json:"detail,omitempty"`
@@ -34,30 +39,53 @@ type Finding struct {
 }
 
 // Inspect tries every ability that lpm uses and returns all findings, in a
-// fixed order. Unlike [Probe] it starts child processes, for a user namespace
-// and its maps can only be known by making one. It takes some 10 ms, leaves
-// nothing behind, and returns the context's error if that ends first.
-func Inspect(ctx context.Context) ([]Finding, error) {
+// fixed order. data is lpm's data folder, which need not exist. Unlike [Probe]
+// it starts child processes, for what a user namespace is good for can only be
+// known by making one. It takes some 50 ms, leaves nothing behind, and returns
+// the context's error if that ends first.
+func Inspect(ctx context.Context, data string) ([]Finding, error) {
 	m, err := here()
 	if err != nil {
 		return nil, err
 	}
-	return m.inspect(ctx)
+	return m.inspect(ctx, data)
 }
 
-func (m machine) inspect(ctx context.Context) ([]Finding, error) {
+func (m machine) inspect(ctx context.Context, data string) ([]Finding, error) {
+	i := &inspection{machine: m, data: data, found: map[string]State{}}
 	var all []Finding
-	for _, probe := range []func(context.Context) Finding{
-		m.findKernel, m.findUserNamespaces, m.findSubordinate, m.findOverlay,
-		findNotification, findWaitKillable, findLandlock, m.findCgroup,
-	} {
-		finding := probe(ctx)
+	for _, p := range i.probes() {
+		f := p.Finding
+		if lacking := i.lacking(p.needs); lacking != "" {
+			f = f.settle(false, fmt.Errorf("cannot be told without %s", lacking))
+		} else {
+			f = p.ask(ctx, f)
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		all = append(all, finding)
+		i.found[f.Name] = f.State
+		all = append(all, f)
 	}
 	return all, nil
+}
+
+// inspection is one call of Inspect.
+type inspection struct {
+	machine
+	data string
+	// found is what the probes so far came to.
+	found map[string]State
+}
+
+// lacking returns the first of these findings that is not present, or "".
+func (i *inspection) lacking(needs []string) string {
+	for _, name := range needs {
+		if i.found[name] != Present {
+			return name
+		}
+	}
+	return ""
 }
 
 // settle completes a finding from the answer to its question.
@@ -73,50 +101,37 @@ func (f Finding) settle(present bool, err error) Finding {
 	return f
 }
 
-func (m machine) findKernel(context.Context) Finding {
-	f := Finding{Name: "kernel", Use: "limits counted per container, overlay mounts by an ordinary user", Required: true,
-		Hint: "boot Linux 5.14 or later"}
+// tried completes a finding from what came of a trial. The kernel's refusal is
+// an answer; its want of memory or of descriptors is none.
+func (f Finding) tried(err error) Finding {
+	var op *launch.OpError
+	switch {
+	case err == nil:
+		return f.settle(true, nil)
+	case !errors.As(err, &op), transient(err):
+		return f.settle(false, err)
+	}
+	f.Detail = err.Error()
+	if remedy := op.Remedy(); remedy != "" {
+		f.Hint = remedy
+	}
+	return f.settle(false, nil)
+}
+
+// transient reports whether an error is about the moment and not the machine.
+func transient(err error) bool {
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+func (i *inspection) findKernel(_ context.Context, f Finding) Finding {
 	release, err := kernelRelease()
 	f.Detail = "Linux " + release
 	return f.settle(atLeast(release, 5, 14), err)
-}
-
-func findNotification(context.Context) Finding {
-	f := Finding{Name: "seccomp-notification", Use: "recording, and reports of what was refused",
-		Required: true, Hint: "boot a kernel with CONFIG_SECCOMP_FILTER=y"}
-	return f.settle(filterFlags(newListener))
-}
-
-func findWaitKillable(context.Context) Finding {
-	f := Finding{Name: "seccomp-wait-killable", Use: "supervised calls that signals do not restart",
-		Hint: "boot Linux 5.19 or later"}
-	return f.settle(filterFlags(newListener | waitKillableRecv))
-}
-
-func findLandlock(context.Context) Finding {
-	f := Finding{Name: "landlock", Use: "the list of programs, TCP ports on the host's network",
-		Hint: "add landlock to the lsm= list on the kernel's command line"}
-	abi, err := landlockABI()
-	if abi > 0 {
-		f.Detail = fmt.Sprintf("ABI %d", abi)
-	}
-	return f.settle(abi > 0, err)
-}
-
-func (m machine) findOverlay(context.Context) Finding {
-	f := Finding{Name: "overlay", Use: "the container's root", Required: true}
-	list, err := m.read("/proc/filesystems")
-	for line := range strings.Lines(list) {
-		if fields := strings.Fields(line); len(fields) > 0 && fields[len(fields)-1] == "overlay" {
-			return f.settle(true, err)
-		}
-	}
-	if err != nil {
-		return f.settle(false, err)
-	}
-	// It may be a module that the first mount loads.
-	f.State, f.Detail, f.Hint = Inconclusive, "not in /proc/filesystems", "sudo modprobe overlay"
-	return f
 }
 
 func (m machine) findCgroup(context.Context) Finding {

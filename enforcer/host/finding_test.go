@@ -1,20 +1,15 @@
 package host
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
 func TestInspect(t *testing.T) {
-	findings, err := Inspect(t.Context())
+	findings, err := Inspect(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,50 +46,6 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// forbiddenVariable makes the test program forbid user namespaces below its
-// own and print the finding.
-const forbiddenVariable = "LPM_TEST_FORBIDDEN"
-
-// TestMain also plays that program.
-func TestMain(m *testing.M) {
-	if os.Getenv(forbiddenVariable) == "" {
-		os.Exit(m.Run())
-	}
-	here, err := here()
-	if err == nil {
-		err = os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
-	}
-	fmt.Printf("%v %+v", err, here.findUserNamespaces(context.Background()))
-}
-
-func TestUserNamespacePresent(t *testing.T) {
-	m, err := here()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f := m.findUserNamespaces(t.Context()); f.State != Present {
-		t.Errorf("lpm cannot work here: %+v", f)
-	}
-}
-
-func TestUserNamespaceMissing(t *testing.T) {
-	child := exec.Command("/proc/self/exe")
-	child.Env = append(os.Environ(), forbiddenVariable+"=1")
-	child.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := child.CombinedOutput()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := string(out); !strings.HasPrefix(got, "<nil> ") || !strings.Contains(got, "State:missing") ||
-		!strings.Contains(got, "switched off") {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestWhyNoUserNamespace(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -123,7 +74,11 @@ func TestWhyNoUserNamespace(t *testing.T) {
 			"all in use", map[string]string{"/proc/sys/user/max_user_namespaces": "64\n"},
 			unix.ENOSPC, "limit", "sysctl user.max_user_namespaces=",
 		},
-		{"not built in", nil, unix.EINVAL, "kernel has no user namespaces", "CONFIG_USER_NS"},
+		{"not built in", nil, unix.EINVAL, "lacks user namespaces", "CONFIG_USER_NS"},
+		{"another kind switched off", map[string]string{"/proc/sys/user/max_net_namespaces": "0\n"},
+			unix.ENOSPC, "net namespaces are switched off", "sysctl user.max_net_namespaces="},
+		{"in a container without clone3", nil, unix.ENOSYS, "clone3", "seccomp=unconfined"},
+		{"no process left", nil, unix.EAGAIN, "processes", "ulimit -u"},
 		{"in somebody's sandbox", nil, unix.EPERM, "sandbox", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,7 +104,6 @@ func TestSubordinateFinding(t *testing.T) {
 		files map[string]string
 		hint  string
 	}{
-		{"no programs", nil, "apt-get install uidmap"},
 		{"no range yet", map[string]string{"/etc/passwd": "ann:x:1000:1000::/:\n"}, "--add-subuids 100000-165535 --add-subgids 100000-165535 ann"},
 		{
 			"others have ranges", map[string]string{
@@ -164,11 +118,21 @@ func TestSubordinateFinding(t *testing.T) {
 				test.files["/usr/bin/newuidmap"] = setuidProgram
 				test.files["/usr/bin/newgidmap"] = setuidProgram
 			}
-			m := imitation(t, test.files)
-			if f := m.findSubordinate(t.Context()); f.State != Missing || !strings.Contains(f.Hint, test.hint) {
+			i := &inspection{machine: imitation(t, test.files)}
+			if f := i.findSubordinate(t.Context(), Finding{}); f.State != Missing || !strings.Contains(f.Hint, test.hint) {
 				t.Errorf("got %+v, want hint %q", f, test.hint)
 			}
 		})
+	}
+}
+
+// TestSubordinateInconclusive gives it a folder where the file should be.
+func TestSubordinateInconclusive(t *testing.T) {
+	i := &inspection{machine: imitation(t, map[string]string{
+		"/usr/bin/newuidmap": setuidProgram, "/usr/bin/newgidmap": setuidProgram, "/etc/subuid/file": "",
+	})}
+	if f := i.ask(t, "subordinate-ids"); f.State != Inconclusive || f.Detail == "" {
+		t.Errorf("got %+v", f)
 	}
 }
 

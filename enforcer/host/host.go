@@ -36,6 +36,8 @@ type machine struct {
 	user string
 	// path is the search path for newuidmap and newgidmap.
 	path string
+	// executable is the path of this program, or empty.
+	executable string
 }
 
 // here is the machine this program runs on.
@@ -43,13 +45,16 @@ func here() (machine, error) {
 	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
 		return machine{}, ErrSetUser
 	}
+	// Where it is not to be learned, a hint is less exact.
+	executable, _ := os.Executable()
 	return machine{
-		root: "/",
-		uid:  uint32(os.Getuid()),
-		gid:  uint32(os.Getgid()),
-		pid:  os.Getpid(),
-		user: os.Getenv("USER"),
-		path: os.Getenv("PATH"),
+		root:       "/",
+		uid:        uint32(os.Getuid()),
+		gid:        uint32(os.Getgid()),
+		pid:        os.Getpid(),
+		user:       os.Getenv("USER"),
+		path:       os.Getenv("PATH"),
+		executable: executable,
 	}, nil
 }
 

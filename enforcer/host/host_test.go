@@ -69,7 +69,7 @@ func TestProbeStopsWithItsContext(t *testing.T) {
 	if _, err := Probe(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Probe: got %v", err)
 	}
-	if _, err := Inspect(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := Inspect(ctx, t.TempDir()); !errors.Is(err, context.Canceled) {
 		t.Errorf("Inspect: got %v", err)
 	}
 }

@@ -1,10 +1,15 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/launch"
 )
 
 // Flags of seccomp(2), as linux/seccomp.h has them. The second needs the first.
@@ -66,4 +71,70 @@ func filterFlags(flags uintptr) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("asking seccomp for its flags %#x: %w", flags, errno)
+}
+
+// intoCgroup tells whether there is clone3 (Linux 5.3) and whether it can start
+// a process in a cgroup (5.7). It names a descriptor that cannot be open, which
+// a kernel that knows the flag says is bad; nothing is ever started.
+func intoCgroup() (clone3, known bool, err error) {
+	args := [11]uint64{0: unix.CLONE_INTO_CGROUP, 10: math.MaxInt32}
+	pid, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args), 0)
+	if errno == 0 && pid == 0 {
+		// In a child that should not be.
+		for {
+			_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
+		}
+	}
+	switch errno {
+	case unix.EBADF:
+		return true, true, nil
+	case unix.EINVAL, unix.E2BIG:
+		return true, false, nil
+	case unix.ENOSYS, unix.EPERM:
+		return false, false, nil
+	case 0:
+		return false, false, errors.New("asking clone3 for its flags: unexpected success")
+	}
+	return false, false, fmt.Errorf("asking clone3 for its flags: %w", errno)
+}
+
+func (i *inspection) findClone3(_ context.Context, f Finding) Finding {
+	clone3, _, err := intoCgroup()
+	f.Hint += "; " + launch.OuterProfile
+	return f.settle(clone3, err)
+}
+
+func (i *inspection) findIntoCgroup(_ context.Context, f Finding) Finding {
+	_, known, err := intoCgroup()
+	return f.settle(known, err)
+}
+
+func (i *inspection) findOpenat2(_ context.Context, f Finding) Finding {
+	const resolve = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
+	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
+	if err == nil {
+		err = unix.Close(fd)
+	}
+	return f.called("openat2", err)
+}
+
+func (i *inspection) findCloseRange(_ context.Context, f Finding) Finding {
+	// The flag is as young as the call is useful (5.11); the range is empty.
+	return f.called("close_range", unix.CloseRange(math.MaxInt32, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC))
+}
+
+// called completes a finding from the error of a call that cannot fail but for
+// a kernel, or a sandbox, that does not have it.
+func (f Finding) called(name string, err error) Finding {
+	switch {
+	case err == nil:
+		return f.settle(true, nil)
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+	case errors.Is(err, unix.EPERM):
+		f.Hint = launch.OuterProfile
+	default:
+		return f.settle(false, fmt.Errorf("%s: %w", name, err))
+	}
+	f.Detail = name + ": " + err.Error()
+	return f.settle(false, nil)
 }

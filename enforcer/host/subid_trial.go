@@ -2,84 +2,64 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
-	"syscall"
+
+	"github.com/least-privilege/lpm/enforcer/launch"
+	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/userns"
 )
 
-// tryRange maps the caller's subordinate ids in a new user namespace with
-// newuidmap and newgidmap. nil means that it works.
-func (m machine) tryRange(ctx context.Context) error {
-	uids, gids, err := m.ranges()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// The child waits in its namespace until its input ends, which it also
-	// does if this process is killed.
-	child := exec.CommandContext(ctx, "/bin/sh", "-c", "read line")
-	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
-	input, err := child.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := child.Start(); err != nil {
-		return fmt.Errorf("making a user namespace: %w", err)
-	}
-	defer func() { _ = child.Wait() }()
-	defer input.Close()
-	for _, mapping := range []struct {
-		tool  string
-		own   uint32
-		first uint32
-	}{{"newuidmap", m.uid, uids[0].Host}, {"newgidmap", m.gid, gids[0].Host}} {
-		path, err := m.mapper(mapping.tool)
-		if err != nil {
-			return err
-		}
-		out, err := exec.CommandContext(ctx, path, fmt.Sprint(child.Process.Pid),
-			"0", fmt.Sprint(mapping.own), "1", "1", fmt.Sprint(mapping.first), "1").CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%s: %w: %q", mapping.tool, err, firstLine(out))
-		}
-	}
-	return nil
-}
-
-func firstLine(out []byte) string {
-	line, _, _ := strings.Cut(string(out), "\n")
-	return line
-}
-
-func (m machine) findSubordinate(ctx context.Context) Finding {
-	f := Finding{Name: "subordinate-ids", Use: "images that switch users (identity: range)"}
+func (i *inspection) findMappers(_ context.Context, f Finding) Finding {
 	for _, tool := range []string{"newuidmap", "newgidmap"} {
-		path, err := m.mapper(tool)
+		path, err := i.mapper(tool)
 		if err != nil {
 			return f.settle(false, err)
 		}
 		if path == "" {
-			f.Detail, f.Hint = tool+" is not installed, or without the right to map ids", "sudo apt-get install uidmap"
+			f.Detail = tool + " is not installed, or without the right to map ids (a set-user-id bit or a file capability)"
 			return f.settle(false, nil)
 		}
 	}
+	return f.settle(true, nil)
+}
+
+func (i *inspection) findSubordinate(_ context.Context, f Finding) Finding {
+	id, err := i.rangeIdentity()
+	switch {
+	case errors.Is(err, plan.ErrNoSubordinateIDs):
+		f.Detail = "fewer than 65,535 ids in /etc/subuid or /etc/subgid"
+		f.Hint, err = i.addRange()
+		return f.settle(false, err)
+	case err != nil:
+		return f.settle(false, err)
+	}
+	f.Detail = fmt.Sprintf("user ids from %d, group ids from %d", id.UIDs[1].Host, id.GIDs[1].Host)
+	mapping := error(nil)
+	err = launch.Try(launch.Trial{Trial: plan.TrialUser(), MapIDs: func(pid int) error {
+		mapping = userns.Map(pid, id)
+		return mapping
+	}})
+	if mapping != nil {
+		f.Detail, f.Hint = mapping.Error(), "sudo apt-get install --reinstall uidmap"
+		return f.settle(false, nil)
+	}
+	return f.settle(true, err)
+}
+
+// rangeIdentity is the caller's range of ids as a container has it.
+func (m machine) rangeIdentity() (id plan.Identity, err error) {
 	uids, gids, err := m.ranges()
 	if err != nil {
-		return f.settle(false, err)
+		return id, err
 	}
-	if len(uids) == 0 || len(gids) == 0 {
-		f.Detail = "no range in /etc/subuid and /etc/subgid"
-		f.Hint, err = m.addRange()
-		return f.settle(false, err)
+	if id.UIDs, err = plan.RangeMap(m.uid, uids); err != nil {
+		return id, err
 	}
-	f.Detail = fmt.Sprintf("%d user ids from %d, %d group ids from %d",
-		uids[0].Size, uids[0].Host, gids[0].Size, gids[0].Host)
-	if err := m.tryRange(ctx); err != nil {
-		return f.settle(false, fmt.Errorf("mapping them: %w", err))
-	}
-	return f.settle(true, nil)
+	id.GIDs, err = plan.RangeMap(m.gid, gids)
+	id.Setgroups = true
+	return id, err
 }
 
 // addRange returns the command that gives the caller a range that no line of

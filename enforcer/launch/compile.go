@@ -66,8 +66,12 @@ func (dst *call) expect(text string) error {
 	if text == "" {
 		return nil
 	}
-	if text == "EAGAIN" {
+	switch text {
+	case "EAGAIN":
 		dst.want, dst.value = wantErrno, uint32(unix.EAGAIN)
+		return nil
+	case "ENOENT":
+		dst.want, dst.value = wantErrno, uint32(unix.ENOENT)
 		return nil
 	}
 	n, err := strconv.ParseUint(text, 10, 31)

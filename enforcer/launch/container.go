@@ -144,7 +144,7 @@ func (c *Container) takeListener(number int) error {
 			return nil
 		}
 		if !errors.Is(err, unix.EBADF) {
-			return fmt.Errorf("taking the seccomp listener: %w", err)
+			return &AccessError{err}
 		}
 		var message [8]byte
 		if ready, _ := readable(c.status); ready {
@@ -244,10 +244,14 @@ func (c *Container) Close() error {
 }
 
 // failure turns the child's report into an error.
-func (c *Container) failure(message [8]byte) error {
+func (c *Container) failure(message [8]byte) error { return failed(c.op, message) }
+
+// failed turns the report of a child into an error. describe returns an
+// operation by its index.
+func failed(describe func(i int) (plan.Op, error), message [8]byte) error {
 	i := int(int32(binary.NativeEndian.Uint32(message[:4])))
 	errno := unix.Errno(binary.NativeEndian.Uint32(message[4:]))
-	op, err := c.op(i)
+	op, err := describe(i)
 	if err != nil {
 		return fmt.Errorf("the container's start failed at operation %d: %w", i, errors.Join(errno, err))
 	}

@@ -65,9 +65,5 @@ func watchOps() []plan.Op {
 // has ended, or is not to run any more.
 func (w *watcher) end() {
 	w.life.Close()
-	for {
-		if _, err := unix.Wait4(w.pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
+	collect(w.pid)
 }

@@ -23,7 +23,7 @@ func New(r Request) (*Plan, error) {
 			return nil, fmt.Errorf("the manifest is for %s, this machine is %s", a, r.Host.Architecture)
 		}
 	}
-	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}}
+	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}, attached: map[string]Arg{}}
 	for _, step := range []func() error{
 		b.process, b.identity, b.namespaces, b.filters, b.supervision, b.operations,
 	} {
@@ -43,6 +43,9 @@ type builder struct {
 	plan *Plan
 	// named counts the descriptors, to give each a name of its own.
 	named int
+	// attached are the mounts of the new root, by where they are; their
+	// descriptors stay open until the program is executed.
+	attached map[string]Arg
 }
 
 // unenforced notes what the host cannot enforce.

@@ -142,7 +142,7 @@ func difference(want, got string) string {
 
 func print(p *plan.Plan) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "process %+v\nidentity %+v\nnamespaces %v\nunenforced %q\n", p.Process, p.Identity, p.Namespaces, p.Unenforced)
+	fmt.Fprintf(&b, "process %+v\nidentity %+v\nnamespaces %v\nunenforced %q\nlandlock %+v\n", p.Process, p.Identity, p.Namespaces, p.Unenforced, p.Landlock)
 	fmt.Fprintf(&b, "programs %v hidden %v calls %v\n", p.Supervision.Programs, p.Supervision.Hidden, p.Supervision.Syscalls)
 	for _, e := range p.Layer.Entries {
 		fmt.Fprintf(&b, "layer %s %s %s\n", e.Kind, e.Path, e.Target)

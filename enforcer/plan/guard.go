@@ -13,6 +13,7 @@ const (
 	mfdNoexecSeal      = 0x8
 	msgFastopen        = 0x20000000
 	protoMPTCP         = 262
+	tcpULP             = 31
 	afVsock, afQipcrtr = 40, 42
 )
 
@@ -76,6 +77,10 @@ func (b *builder) guard() (Filter, error) {
 		}
 	}
 	if b.Mode == Enforce && b.networkMode() == manifest.NetworkHost {
+		// A TCP socket that becomes one of SMC is none to Landlock any more
+		// (sk_is_tcp in security/landlock/net.c). The protocol's name is
+		// behind a pointer; TLS, the other one, programs do without.
+		deny("setsockopt", ActionEPERM, Compare{Arg: 1, Mask: word, Value: protoTCP}, Compare{Arg: 2, Mask: word, Value: tcpULP})
 		// TCP Fast Open connects without the call that Landlock watches.
 		deny("sendto", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
 		deny("sendmsg", ActionEPERM, Compare{Arg: 2, Mask: msgFastopen, Value: msgFastopen})

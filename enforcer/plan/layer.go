@@ -11,11 +11,16 @@ import (
 
 // devices are the nodes that every container has.
 func devices() []string {
-	return []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
+	return []string{"/dev/full", nullDevice, "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
 }
 
-// ptmx is the device whose grant gives the container pseudo-terminals.
-const ptmx = "/dev/ptmx"
+// ptmx is the device whose grant gives the container pseudo-terminals, console
+// the terminal of its own that the caller may give it.
+const (
+	nullDevice = "/dev/null"
+	ptmx       = "/dev/ptmx"
+	console    = "/dev/console"
+)
 
 // SurveyPaths returns the paths of an image that a plan asks about: those of
 // the manifest, which may be nil, and those that every container has.
@@ -55,7 +60,7 @@ func (b *builder) layer(hidden []string) error {
 	for _, dir := range []string{"/proc", "/sys", "/dev", "/dev/pts", "/dev/shm"} {
 		add(LayerDir, dir)
 	}
-	for _, d := range append(devices(), "/dev/console") {
+	for _, d := range append(devices(), console) {
 		add(LayerFile, d)
 	}
 	for name, target := range map[string]string{

@@ -46,6 +46,8 @@ type Plan struct {
 	// Supervision is what the supervisor decides by.
 	Supervision Supervision        `json:"supervision"`
 	Resources   manifest.Resources `json:"resources"`
+	// Landlock is what is asked of it, and what the kernel lacks.
+	Landlock Landlock `json:"landlock"`
 	// Watch tells that the container could shed the signal that ends it when
 	// its launcher dies, so that a process has to watch over that.
 	Watch bool `json:"watch"`

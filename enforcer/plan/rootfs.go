@@ -36,6 +36,7 @@ const (
 // attach puts a mount at a path of the new root, which the layer has made
 // there and which is opened without following a link.
 func (b *builder) attach(about string, mount Arg, at string) {
+	b.attached[at] = mount
 	target := b.at(about, at)
 	b.do(about, "move_mount", mount, text(""), target, text(""), flags("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"))
 }
@@ -43,6 +44,7 @@ func (b *builder) attach(about string, mount Arg, at string) {
 // attachIn puts a mount at a path below a mount of lpm's own or of the kernel,
 // where no image can have left a link.
 func (b *builder) attachIn(about string, mount Arg, dir, name string) {
+	b.attached["/"+dir+"/"+name] = mount
 	b.do(about, "move_mount", mount, text(""), fd(dir), text(name), flags("MOVE_MOUNT_F_EMPTY_PATH"))
 }
 
@@ -53,7 +55,8 @@ func (b *builder) at(about, p string) Arg {
 	return b.open(about, "openat2", fd(rootFD), text(p), h, size(h))
 }
 
-// The names of the descriptors of the new root and of two mounts in it.
+// The names of the descriptors of the new root and of two mounts in it, which
+// are those of their folders.
 const (
 	rootFD = "root"
 	procFD = "proc"
@@ -171,13 +174,11 @@ func (b *builder) deviceFiles() error {
 	}
 	if b.Options.TTY {
 		const about = "binding /dev/console"
-		console := b.open(about, "open_tree", flags("AT_FDCWD"), Arg{Given: GivenConsole, Text: &b.Options.Console}, flags(cloneFlags()...))
-		b.attachIn(about, console, devFD, "console")
+		terminal := b.open(about, "open_tree", flags("AT_FDCWD"), Arg{Given: GivenConsole, Text: &b.Options.Console}, flags(cloneFlags()...))
+		b.attachIn(about, terminal, devFD, "console")
 	}
 	if b.Mode == Record || b.grantsDevice(ptmx) {
-		pts := b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
-			[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
-		b.attachIn(about, pts, devFD, "pts")
+		b.attachIn(about, b.newTerminals(about), devFD, "pts")
 	}
 	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
 		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
@@ -192,6 +193,12 @@ func (b *builder) deviceFiles() error {
 		}
 	}
 	return nil
+}
+
+// newTerminals opens a file system of pseudo-terminals of its own.
+func (b *builder) newTerminals(about string) Arg {
+	return b.newFS(about, "devpts", "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC",
+		[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
 }
 
 func (b *builder) grantsDevice(p string) bool {
