@@ -16,11 +16,8 @@ import (
 
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
-
-// Folder is where prepared launches are, below the store's folder. Whoever
-// removes what is in it loses nothing but the next launches' time.
-const Folder = "launches"
 
 // maxKept bounds the files of the folder: whoever starts one image in ever
 // other ways must not fill the disk.
@@ -64,7 +61,7 @@ func (f *Flags) find(store, image string) (*prepared.Launch, string, error) {
 	}
 	keys = append(keys, f.key(image, ""))
 	for i, key := range keys {
-		path := filepath.Join(store, Folder, key)
+		path := filepath.Join(store, xdg.Launches, key)
 		content, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -99,7 +96,7 @@ func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(store, Folder)
+	dir := filepath.Join(store, xdg.Launches)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("keeping a launch: %w", err)
 	}

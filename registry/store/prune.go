@@ -13,6 +13,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/least-privilege/lpm/registry/xdg"
+
 	"github.com/least-privilege/lpm/registry/unpack"
 )
 
@@ -76,6 +78,8 @@ func (s *Store) prune(ctx context.Context) (PruneReport, error) {
 	err = errors.Join(
 		p.removeFolders("trees", &p.report.Trees),
 		p.removeFolders("prepared", &p.report.Prepared),
+		// A launch is of no use without its tree, and quick to prepare again.
+		os.RemoveAll(p.store.path(xdg.Launches)),
 	)
 	// What is left of the trees may be used again while tmp is emptied.
 	p.release()

@@ -7,6 +7,7 @@
 //	oci-layout, index.json, blobs/   the layout
 //	trees/<image>-<kind>/root        unpacked images
 //	prepared/<key>/                  what the enforcer keeps between launches
+//	launches/                        launches that can be run at once
 //	volumes/<repository>/<name>/     data of containers
 //	locks/, tmp/                     for this package alone
 //

@@ -14,6 +14,10 @@ import (
 // SystemTrust holds the public keys that everyone on the machine trusts.
 const SystemTrust = "/etc/lpm/trust.d"
 
+// Launches is the folder of prepared launches, below [Data]. Whoever removes
+// what is in it loses nothing but the next launches' time.
+const Launches = "launches"
+
 // Data is the person's store: lpm in $XDG_DATA_HOME, or in ~/.local/share
 // where that is unset or, against the specification, not absolute.
 func Data() (string, error) {
