@@ -13,9 +13,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/least-privilege/lpm/registry/xdg"
-
 	"github.com/least-privilege/lpm/registry/unpack"
+	"github.com/least-privilege/lpm/registry/xdg"
 )
 
 // PruneReport says what [Store.Prune] freed and what it left.
