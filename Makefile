@@ -7,10 +7,10 @@ GO ?= go
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := build
-.PHONY: help build install demo test bench lint images clean
+.PHONY: help build install demo test test-vm bench lint images clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 build: ## build the programs into bin/
 	@testdata/deps build
@@ -28,6 +28,10 @@ demo: ## the whole loop on redis: record, approve, run, and three refusals
 test: ## every test; as root, also as an ordinary user made for it
 	@testdata/deps test
 	@testdata/run-tests
+
+test-vm: ## the kernel tests in a virtual machine with an older kernel and systemd
+	@testdata/deps test-vm
+	@testdata/vm/run
 
 bench: ## what launching and recording cost, as ratios
 	@testdata/deps bench
