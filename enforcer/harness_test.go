@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
@@ -33,7 +37,27 @@ func TestMain(m *testing.M) {
 		return nil, unpack.Run(ctx, job)
 	}
 	userns.Main(works)
+	if err := joinSession(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// joinSession gives the tests a session keyring of their own, as a login
+// does, for an attack to look into. A keyring is a thread's: executing the
+// program anew makes it that of the whole process.
+func joinSession() error {
+	const done = "LPM_TEST_SESSION"
+	if os.Getenv(done) != "" {
+		return nil
+	}
+	runtime.LockOSThread()
+	// Where there are no keyrings, the test that looks for a key fails.
+	if _, err := unix.KeyctlJoinSessionKeyring(""); err != nil {
+		return nil
+	}
+	return syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), done+"=1"))
 }
 
 // lab holds a store with the static test image, for one test.
