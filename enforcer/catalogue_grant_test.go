@@ -35,8 +35,8 @@ func program(path string) func(m *manifest.Manifest) {
 	return func(m *manifest.Manifest) { m.Execute = append(m.Execute, manifest.Program{Path: path}) }
 }
 
-// hostFolder mounts a folder of the host, to be read.
-func hostFolder(path string) func(m *manifest.Manifest) {
+// grantFolder mounts a folder of the host, to be read.
+func grantFolder(path string) func(m *manifest.Manifest) {
 	return func(m *manifest.Manifest) { m.Mounts = append(m.Mounts, manifest.Mount{Path: "/host", Host: path}) }
 }
 

@@ -76,7 +76,7 @@ func subsystemAttacks() []attack {
 		},
 		{
 			name: "shocker", source: "shocker.c; CDK cap-dac-read-search", tries: "opens the host's root by its handle, from a folder of the host",
-			base: hostFolder("/usr"), grant: handles, never: "the kernel opens nothing outside of the folder",
+			base: grantFolder("/usr"), grant: handles, never: "the kernel opens nothing outside of the folder",
 		},
 		dirtyPipe(),
 	}
@@ -86,7 +86,7 @@ func dirtyPipe() attack {
 	var folder string
 	return attack{
 		name: "dirty_pipe", source: "CVE-2022-0847", tries: "changes a file of the host that it may only read, by a pipe",
-		base:  func(m *manifest.Manifest) { hostFolder(folder)(m) },
+		base:  func(m *manifest.Manifest) { grantFolder(folder)(m) },
 		never: "the kernel has been mended (Linux 5.16.11)",
 		setup: func(t *testing.T, _ *lab) ([]string, func(outcome) bool) {
 			folder = t.TempDir()

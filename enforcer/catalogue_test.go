@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/enforcer"
+	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
@@ -140,7 +140,7 @@ func (a attack) run(t *testing.T, l *lab, bestEffort bool, changes ...func(m *ma
 	own.options.BestEffort = bestEffort
 	own.options.WorkingDir = "/tmp"
 	command, after := a.prepare(t, &own)
-	o, err = own.try(t.Context(), plan.Enforce, a.manifest(changes...), enforcer.Observer{}, command...)
+	o, err = own.try(t.Context(), plan.Enforce, a.manifest(changes...), container.Observer{}, command...)
 	return o, err == nil && after(o), err
 }
 
@@ -214,7 +214,7 @@ func (a attack) outside(t *testing.T, l *lab, want string, namespaces uintptr) {
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
 	out, err := cmd.CombinedOutput()
-	o := outcome{Result: enforcer.Result{Code: cmd.ProcessState.ExitCode()}, out: string(out)}
+	o := outcome{Result: container.Result{Code: cmd.ProcessState.ExitCode()}, out: string(out)}
 	if after(o) {
 		o.out += "SUCCEEDED: as the host shows\n"
 	}

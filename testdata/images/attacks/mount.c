@@ -6,11 +6,15 @@
 
 int main(void)
 {
+	int covered = open("/tmp", O_PATH | O_DIRECTORY), failed;
+
 	close(creat("/tmp/below", 0600));
-	if (mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
-		refused("mount");
-	errno = 0;
-	if (access("/tmp/below", F_OK) == 0)
+	failed = mount("none", "/tmp", "tmpfs", 0, NULL) < 0 ? errno : 0;
+	if (!failed && access("/tmp/below", F_OK) == 0)
+		failed = ENOENT;
+	unlinkat(covered, "below", 0);
+	errno = failed;
+	if (failed)
 		refused("mount");
 	succeeded("mounted over /tmp");
 }

@@ -9,7 +9,9 @@
 int main(void)
 {
 	static const char *const folders[] = { "/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged" };
-	int map;
+	static const char *const maps[][2] = {
+		{ "/proc/self/setgroups", "deny" }, { "/proc/self/gid_map", "0 0 1" }, { "/proc/self/uid_map", "0 0 1" },
+	};
 
 	for (int i = 0; i < 4; i++)
 		if (mkdir(folders[i], 0700) < 0)
@@ -17,9 +19,13 @@ int main(void)
 	close(creat("/tmp/lower/file", 0600));
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		refused("unshare");
-	map = open("/proc/self/uid_map", O_WRONLY);
-	if (map < 0 || write(map, "0 0 1", 5) < 0)
-		refused("uid_map");
+	for (int i = 0; i < 3; i++) {
+		int map = open(maps[i][0], O_WRONLY);
+
+		if (map < 0 || write(map, maps[i][1], strlen(maps[i][1])) < 0)
+			refused(maps[i][0]);
+		close(map);
+	}
 	if (mount("none", "/tmp/merged", "overlay", 0,
 		  "lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work,userxattr") < 0)
 		refused("mount");
