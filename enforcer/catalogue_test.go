@@ -42,7 +42,7 @@ type attack struct {
 
 // catalogue is every attack.
 func catalogue() []attack {
-	return slices.Concat(kernelAttacks())
+	return slices.Concat(kernelAttacks(), fileAttacks(), streamAttacks(), supervisorAttacks())
 }
 
 // TestCatalogue makes each attempt under a manifest that grants nearly every
@@ -72,6 +72,7 @@ func TestCatalogue(t *testing.T) {
 // refused wants the attempt to fail, and to say that it did.
 func (a attack) refused(t *testing.T, l *lab) {
 	o, escaped := a.run(t, l, a.base)
+	t.Logf("%s", o.all())
 	if escaped || strings.Contains(o.out, "SUCCEEDED") {
 		t.Errorf("the attempt succeeded: %s", o.all())
 		return

@@ -81,15 +81,23 @@ func (b *builder) seal() error {
 	b.do(about, "prctl", flags("PR_SET_PDEATHSIG"), flags("SIGKILL"), null(), null(), null())
 	b.do(about, "prctl", flags("PR_SET_DUMPABLE"), number(1), null(), null(), null())
 	b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "EAGAIN"
+	// The guard may refuse the very call that opens it.
+	b.rename(b.at(starting, b.plan.Process.Program), programFD)
 	b.do(about, "seccomp", flags("SECCOMP_SET_MODE_FILTER"), null(), filter(guardFilter))
 	return nil
 }
 
+// starting is what the last operations are about, programFD the name of the
+// descriptor of the program's file.
+const (
+	starting  = "starting the program"
+	programFD = "program"
+)
+
 // execute hands the listener over and executes the program.
 func (b *builder) execute() error {
-	const about = "starting the program"
+	const about = starting
 	p := b.plan.Process
-	program := b.at(about, p.Program)
 	// The listener takes the lowest free number, which the parent must know
 	// beforehand: once the filter is loaded, nothing may be told any more.
 	next := b.open(about, "fcntl", fd("status"), flags("F_DUPFD_CLOEXEC"), number(3))
@@ -102,7 +110,7 @@ func (b *builder) execute() error {
 		listener = append(listener, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")
 	}
 	b.open(about, "seccomp", flags("SECCOMP_SET_MODE_FILTER"), flags(listener...), filter(mainFilter))
-	b.do(about, "execveat", program, text(""), Arg{List: p.Args}, Arg{List: p.Env}, flags("AT_EMPTY_PATH"))
+	b.do(about, "execveat", fd(programFD), text(""), Arg{List: p.Args}, Arg{List: p.Env}, flags("AT_EMPTY_PATH"))
 	return nil
 }
 

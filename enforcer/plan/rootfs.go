@@ -184,10 +184,13 @@ func (b *builder) grantsDevice(p string) bool {
 }
 
 // device binds a node of the host, by its very path: a link there, such as
-// /dev/fd, is no device.
+// /dev/fd, is no device. The mount is read-only, which does not keep from
+// writing to a device: the node is the host's own, and where lpm's caller is its
+// owner, as root is of /dev/null, the container could change its mode.
 func (b *builder) device(host, at string) {
 	about := "binding " + at
 	m, source := b.exact(about, host)
+	b.setAttributes(about, m, "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC")
 	b.attach(about, m, at)
 	b.do(about, "close", source)
 }
