@@ -43,7 +43,7 @@ type attack struct {
 
 // catalogue is every attack.
 func catalogue() []attack {
-	return slices.Concat(kernelAttacks())
+	return slices.Concat(kernelAttacks(), fileAttacks(), streamAttacks(), supervisorAttacks())
 }
 
 // TestCatalogue makes each attempt under a manifest that grants nearly every

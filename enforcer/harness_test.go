@@ -68,8 +68,11 @@ type lab struct {
 	// extra changes the job before it is prepared.
 	options plan.Options
 	// user replaces the image's user, where not empty.
-	user  string
-	stdin string
+	user string
+	// stdin is what a file has that is the container's input. in and errs
+	// take the place of its input and error output.
+	stdin    string
+	in, errs *os.File
 }
 
 func newLab(t *testing.T, image string) *lab {
@@ -177,10 +180,17 @@ func (l *lab) try(ctx context.Context, mode plan.Mode, m *manifest.Manifest, obs
 		l.t.Fatal(err)
 	}
 	in.Seek(0, io.SeekStart)
+	streams := container.Streams{In: in, Out: out, Err: errs}
+	if l.in != nil {
+		streams.In = l.in
+	}
+	if l.errs != nil {
+		streams.Err = l.errs
+	}
 	// No test container runs longer; one that hangs is a failure.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	o.Result, err = p.Run(ctx, container.Streams{In: in, Out: out, Err: errs}, nil, obs)
+	o.Result, err = p.Run(ctx, streams, nil, obs)
 	o.out, o.err = content(l.t, out), content(l.t, errs)
 	if errors.Is(err, context.DeadlineExceeded) {
 		l.t.Fatalf("%q did not end:\n%s%s", args, o.out, o.err)

@@ -9,23 +9,21 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
 // outputs are the container's standard streams.
 //
-// Whoever has a descriptor of a file can open the file anew through /proc, for
-// reading and writing whatever the descriptor is for, as far as the file's
-// mode lets it: a container that shares the caller's id could read and cut the
-// log that its output goes to, change the file that its input comes from, and
-// read what is typed at a terminal that it only prints to. So it gets pipes,
-// unless the caller's stream is one already or a socket, which lead nowhere
-// else, or is /dev/null. A FIFO, which has a path, is not left to it either.
+// None is the caller's own, for each is good for more than it is there for.
+// Whoever has a descriptor of a file or a pipe can open it anew through /proc,
+// for reading and for writing: a container that shares the caller's id could
+// read and cut the log that its output goes to, read what others have written
+// to the same pipe, and change what others will read from its input. A socket
+// belongs to the caller's network, whatever the container's is: it can be
+// disconnected and connected anew. And of a device that the caller owns, as
+// root owns /dev/null, the mode could be changed.
 //
-// Many images have their program open /dev/stdout or /dev/stderr. A container
-// whose user is not the caller may only open pipes that every id can, so that
-// it gets them in any case.
+// So the container gets pipes that end here. Every id can open them, for many
+// images have their program open /dev/stdout or /dev/stderr as another user.
 type outputs struct {
 	in, out, err *os.File
 	pipes        []*os.File // the container's ends
@@ -34,35 +32,34 @@ type outputs struct {
 	failure      error
 }
 
-// outputs returns the caller's streams as they are, or pipes to them.
+// outputs returns pipes to the caller's streams. A terminal that was made for
+// the container is its own.
 func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
-	o := &outputs{in: s.In, out: s.Out, err: s.Err}
 	if l.Plan.Process.TTY {
-		return o, nil
+		return &outputs{in: s.In, out: s.Out, err: s.Err}, nil
 	}
+	o := &outputs{in: s.In, out: s.Out, err: s.Err}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.wait())
 		}
 	}()
-	id := l.Plan.Identity
-	foreign := id.Setgroups && (l.Plan.Mode != plan.Enforce || id.UID != 0)
-	if reopens(s.In) {
+	if !harmless(s.In) {
 		if o.in, err = o.input(s.In); err != nil {
 			return nil, err
 		}
 	}
-	if foreign || reopens(s.Out) {
+	if !harmless(s.Out) {
 		if o.out, err = o.pipe(s.Out); err != nil {
 			return nil, err
 		}
 	}
 	// One pipe keeps the order of what goes to one file.
-	if o.out != s.Out && sameFile(s.Out, s.Err) {
+	if sameFile(s.Out, s.Err) {
 		o.err = o.out
 		return o, nil
 	}
-	if foreign || reopens(s.Err) {
+	if !harmless(s.Err) {
 		if o.err, err = o.pipe(s.Err); err != nil {
 			return nil, err
 		}
@@ -70,34 +67,34 @@ func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
 	return o, nil
 }
 
-// reopens reports whether a stream could be opened anew for more than it is
-// for.
-func reopens(f *os.File) bool {
+// harmless reports whether a stream is /dev/null of a caller who could not
+// change it. It leads nowhere, and spares a pipe.
+func harmless(f *os.File) bool {
 	info, err := f.Stat()
-	if err != nil {
-		return true
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Geteuid() == 0 {
+		return false
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&os.ModeCharDevice != 0 {
-		return stat.Rdev != unix.Mkdev(1, 3) // /dev/null
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Rdev == unix.Mkdev(1, 3)
+}
+
+// newPipe returns a pipe that every id can open.
+func newPipe() (from, to *os.File, err error) {
+	if from, to, err = os.Pipe(); err != nil {
+		return nil, nil, fmt.Errorf("making a pipe for the container: %w", err)
 	}
-	if info.Mode()&os.ModeNamedPipe != 0 {
-		// A FIFO of some folder is opened anew by a path of the host, which
-		// Landlock keeps the container from.
-		var fs unix.Statfs_t
-		return unix.Fstatfs(int(f.Fd()), &fs) != nil || fs.Type != unix.PIPEFS_MAGIC
+	if err := from.Chmod(0o666); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("making a pipe for the container: %w", err), from.Close(), to.Close())
 	}
-	return info.Mode()&os.ModeSocket == 0
+	return from, to, nil
 }
 
 // input returns the reading end of a pipe from a file. A read of the file that
 // waits when the container ends is left behind.
 func (o *outputs) input(from *os.File) (*os.File, error) {
-	end, to, err := os.Pipe()
+	end, to, err := newPipe()
 	if err != nil {
-		return nil, fmt.Errorf("making a pipe for the container: %w", err)
-	}
-	if err := end.Chmod(0o666); err != nil {
-		return nil, errors.Join(fmt.Errorf("making a pipe for the container: %w", err), end.Close(), to.Close())
+		return nil, err
 	}
 	o.pipes = append(o.pipes, end)
 	go func() {
@@ -117,24 +114,44 @@ func sameFile(a, b *os.File) bool {
 
 // pipe returns the writing end of a pipe to a file.
 func (o *outputs) pipe(to *os.File) (*os.File, error) {
-	from, end, err := os.Pipe()
+	to, err := another(to)
 	if err != nil {
 		return nil, fmt.Errorf("making a pipe for the container: %w", err)
 	}
-	if err := end.Chmod(0o666); err != nil {
-		return nil, errors.Join(fmt.Errorf("making a pipe for the container: %w", err), from.Close(), end.Close())
+	from, end, err := newPipe()
+	if err != nil {
+		return nil, errors.Join(err, to.Close())
 	}
 	o.pipes = append(o.pipes, end)
 	o.copying.Go(func() {
 		defer from.Close()
+		_, err := io.Copy(to, from)
 		// Whoever reads the output may stop; so does the container then.
-		if _, err := io.Copy(to, from); err != nil && !errors.Is(err, unix.EPIPE) {
+		if errors.Is(err, unix.EPIPE) {
+			err = nil
+		}
+		if err = errors.Join(err, to.Close()); err != nil {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			o.failure = errors.Join(o.failure, fmt.Errorf("passing the container's output on: %w", err))
 		}
 	})
 	return end, nil
+}
+
+// another returns a second descriptor of a file. Through the standard ones, Go
+// ends a process whose output nobody reads any more (package os/signal).
+func another(f *os.File) (*os.File, error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	controlErr := conn.Control(func(of uintptr) { fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 3) })
+	if err = errors.Join(controlErr, err); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // started lets the container's ends go, so that the pipes end with it.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/least-privilege/lpm/manifest"
@@ -15,6 +16,9 @@ const (
 	protoMPTCP         = 262
 	tcpULP             = 31
 	afVsock, afQipcrtr = 40, 42
+	// Modes and flags of files, the same on both architectures.
+	setUID, setGID   = 0o4000, 0o2000
+	oCreat, oTmpfile = 0o100, 0o20000000
 )
 
 // namespaceFlags are the CLONE_NEW* bits of linux/sched.h: NEWTIME, NEWNS,
@@ -86,6 +90,9 @@ func (b *builder) guard() (Filter, error) {
 		deny("sendmsg", ActionEPERM, Compare{Arg: 2, Mask: msgFastopen, Value: msgFastopen})
 		deny("sendmmsg", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
 	}
+	if b.writesHost() {
+		b.setID(deny)
+	}
 	for _, err := range errs {
 		if err != nil {
 			return Filter{}, err
@@ -93,6 +100,41 @@ func (b *builder) guard() (Filter, error) {
 	}
 	slices.SortStableFunc(f.Rules, func(x, y Rule) int { return x.Number - y.Number })
 	return f, nil
+}
+
+// setID denies the making of files that run as their owner or group, which in
+// a folder of the host would be the caller: any other user of the host could
+// become the caller by them. As systemd's RestrictSUIDSGID= does, it looks at
+// the modes that calls are given, and openat2, whose mode is behind a pointer,
+// is not there.
+func (b *builder) setID(deny func(name string, action Action, when ...Compare)) {
+	modes := map[string]int{"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1, "mknod": 1, "mknodat": 2}
+	for _, name := range slices.Sorted(maps.Keys(modes)) {
+		for _, bit := range []uint64{setUID, setGID} {
+			if _, ok := manifest.LookupSyscall(b.Host.Architecture, name); ok {
+				deny(name, ActionEPERM, Compare{Arg: modes[name], Mask: bit, Value: bit})
+			}
+		}
+	}
+	// The mode counts where a file may be made alone.
+	for name, flags := range map[string]int{"open": 1, "openat": 2} {
+		if _, ok := manifest.LookupSyscall(b.Host.Architecture, name); !ok {
+			continue
+		}
+		for _, makes := range []uint64{oCreat, oTmpfile} {
+			for _, bit := range []uint64{setUID, setGID} {
+				deny(name, ActionEPERM, Compare{Arg: flags, Mask: makes, Value: makes}, Compare{Arg: flags + 1, Mask: bit, Value: bit})
+			}
+		}
+	}
+	deny("openat2", ActionENOSYS)
+}
+
+// writesHost reports whether the container may write to a folder of the host.
+func (b *builder) writesHost() bool {
+	return b.Mode == Enforce && slices.ContainsFunc(b.Manifest.Mounts, func(m manifest.Mount) bool {
+		return m.Host != "" && m.Write
+	})
 }
 
 // grants reports whether the manifest names a call. Recording grants none of

@@ -44,9 +44,11 @@ func MaskedPaths() []string {
 }
 
 // ReadOnlyPaths returns the paths that are made read-only; see [MaskedPaths].
+// One is not in the OCI runtimes' defaults: in /proc/pressure any user can set
+// the kernel to work (Linux, accounting/psi.rst).
 func ReadOnlyPaths() []string {
 	return []string{
-		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/proc/sysrq-trigger",
 	}
 }
 

@@ -170,12 +170,12 @@ func (b *builder) deviceFiles() error {
 	b.attach(about, fd(devFD), "/dev")
 	for _, d := range devices() {
 		about := "binding " + d
-		b.attachIn(about, b.clone(about, flags("AT_FDCWD"), d), devFD, path.Base(d))
+		b.device(about, b.clone(about, flags("AT_FDCWD"), d), path.Base(d))
 	}
 	if b.Options.TTY {
 		const about = "binding /dev/console"
 		terminal := b.open(about, "open_tree", flags("AT_FDCWD"), Arg{Given: GivenConsole, Text: &b.Options.Console}, flags(cloneFlags()...))
-		b.attachIn(about, terminal, devFD, "console")
+		b.device(about, terminal, "console")
 	}
 	if b.Mode == Record || b.grantsDevice(ptmx) {
 		b.attachIn(about, b.newTerminals(about), devFD, "pts")
@@ -189,7 +189,7 @@ func (b *builder) deviceFiles() error {
 	for _, d := range b.Manifest.Devices {
 		if d.Path != ptmx && !slices.Contains(devices(), d.Path) {
 			about := "binding " + d.Path
-			b.attachIn(about, b.exact(about, d.Path), devFD, strings.TrimPrefix(d.Path, "/dev/"))
+			b.device(about, b.exact(about, d.Path), strings.TrimPrefix(d.Path, "/dev/"))
 		}
 	}
 	return nil
@@ -203,6 +203,14 @@ func (b *builder) newTerminals(about string) Arg {
 
 func (b *builder) grantsDevice(p string) bool {
 	return slices.ContainsFunc(b.Manifest.Devices, func(d manifest.Device) bool { return d.Path == p })
+}
+
+// device binds a node of the host. The mount is read-only, which does not keep
+// from writing to a device: the node is the host's own, and where lpm's caller is
+// its owner, as root is of /dev/null, the container could change its mode.
+func (b *builder) device(about string, mount Arg, name string) {
+	b.setAttributes(about, mount, "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC")
+	b.attachIn(about, mount, devFD, name)
 }
 
 // cloneFlags copy one mount, by a path whose last element is no link.
