@@ -260,4 +260,4 @@ func TestCatalogueIsWhole(t *testing.T) {
 }
 
 // catalogueSize is how many attacks there are at least.
-const catalogueSize = 2
+const catalogueSize = 140
