@@ -219,6 +219,9 @@ func TestLandlockFiles(t *testing.T) {
 			}
 			want := "SUCCEEDED"
 			if test.notEvenGranted {
+				if abi < 3 {
+					return // Linux 6.1 has been seen to let it through
+				}
 				want = test.refused
 			}
 			if got = l.attempt(l.ordinary(mount(hostFolder(t), true)), nil, test.name); abi >= test.abi && got != want {
