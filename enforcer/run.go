@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/enforcer/cgroup"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/launch"
+	"github.com/least-privilege/lpm/enforcer/limit"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/rootfs"
 	"github.com/least-privilege/lpm/enforcer/supervise"
@@ -31,6 +30,9 @@ type Observer struct {
 	// Policy answers the container's calls in place of an enforcer; record
 	// mode needs one.
 	Policy supervise.Policy
+	// Limited is called once all limits are in force, before the program
+	// runs.
+	Limited func(plan.Enforcement)
 	// Started is called with the first process's id once it may run.
 	Started func(pid int)
 	// Denied is called once for each distinct denial.
@@ -82,13 +84,11 @@ func ExitCode(err error) int {
 // Run starts the container and returns when it has ended. Cancelling ctx
 // kills it. signals are passed on to the container's first process.
 func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o Observer) (r Result, err error) {
-	group, err := p.group()
+	group, err := limit.Open(ctx, p.Plan, p.host)
 	if err != nil {
 		return r, err
 	}
-	if group != nil {
-		defer func() { err = errors.Join(err, group.Close()) }()
-	}
+	defer func() { err = errors.Join(err, group.Close()) }()
 	out, err := p.outputs(s)
 	if err != nil {
 		return r, err
@@ -96,10 +96,9 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
 		Plan: p.Plan, Filters: p.filters, Stdin: out.in, Stdout: out.out, Stderr: out.err,
+		Cgroup: group.Dir(),
+		Attach: func(pid int) error { return group.Attach(ctx, pid) },
 		MapIDs: func(pid int) error { return userns.Map(pid, p.Plan.Identity) },
-	}
-	if group != nil {
-		spec.Cgroup = group.Dir()
 	}
 	c, err := launch.Start(spec)
 	out.started()
@@ -109,6 +108,9 @@ func (p *Prepared) Run(ctx context.Context, s Streams, signals <-chan os.Signal,
 	defer c.Close()
 	begun := time.Now()
 
+	if o.Limited != nil {
+		o.Limited(group.Enforcement())
+	}
 	policy, enforcer := o.Policy, (*supervise.Enforcer)(nil)
 	if policy == nil {
 		if p.Plan.Mode == plan.Record {
@@ -177,35 +179,4 @@ func kill(c *launch.Container) error {
 	err := c.Signal(unix.SIGKILL)
 	<-c.Exited()
 	return err
-}
-
-// group makes the container's cgroup, where one can be made.
-func (p *Prepared) group() (*cgroup.Group, error) {
-	r := p.Plan.Resources
-	if p.host.Cgroup == "" || r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
-		return nil, nil
-	}
-	// What the plan could not enforce has been accepted or refused already.
-	for _, c := range []struct {
-		name  string
-		limit *int64
-	}{{"memory", &r.Memory}, {"pids", &r.PIDs}, {"cpu", &r.MilliCPU}} {
-		if !p.delegated(c.name) {
-			*c.limit = 0
-		}
-	}
-	if r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
-		return nil, nil
-	}
-	name := "lpm-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	return cgroup.New(p.host.Cgroup, name, r)
-}
-
-func (p *Prepared) delegated(controller string) bool {
-	for _, c := range p.host.Controllers {
-		if c == controller {
-			return true
-		}
-	}
-	return false
 }

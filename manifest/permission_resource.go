@@ -8,7 +8,7 @@ func (r *Resources) bounds() []resource {
 		{"memory", &r.Memory, memoryBound, "Memory", Dangerous, "Use up the machine's memory, so that other programs are stopped for want of it.", "Use memory up to this bound.", Bytes},
 		{"pids", &r.PIDs, pidsBound, "Processes", Dangerous, "Start processes until the machine can start no more.", "Start processes and threads up to this number.", plain},
 		{"milliCPU", &r.MilliCPU, milliCPUBound, "Processor", Normal, "Use all processors of the machine, so that everything else is slow.", "Use the processor up to this share.", processors},
-		{"ioWeight", &r.IOWeight, ioWeightBound, "Disk time", Normal, "Keep the disks so busy that everything else that reads and writes is slow.", "Use a disk that others want too up to this weight.", weight},
+		{"ioWeight", &r.IOWeight, ioWeightBound, "Disk weight", Normal, "Keep the disks so busy that everything else that reads and writes is slow.", "Use a disk that others want too up to this weight.", weight},
 		{"openFiles", &r.OpenFiles, openFilesBound, "Open files", Normal, "Hold as many open files as your account may.", "Hold open files up to this number for each process.", plain},
 		{"fileSize", &r.FileSize, fileSizeBound, "File size", Normal, "Write single files as large as the place they are in.", "Write single files up to this size.", Bytes},
 	}

@@ -5,7 +5,7 @@ import "testing"
 func TestBounds(t *testing.T) {
 	r := Resources{Memory: 64 << 20, MilliCPU: 1500, IOWeight: 50}
 	want := []Bound{
-		{"memory", 64 << 20, "64 MiB"}, {"milliCPU", 1500, "1.5 processors"}, {"ioWeight", 50, "weight 50 of the usual 100"},
+		{"memory", 64 << 20, "64 MiB"}, {"milliCPU", 1500, "1.5 processors"}, {"ioWeight", 50, "50 of the usual 100"},
 	}
 	got := r.Bounds()
 	if len(got) != len(want) {

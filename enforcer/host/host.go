@@ -35,6 +35,9 @@ type machine struct {
 	user string
 	// path is the search path for newuidmap and newgidmap.
 	path string
+	// runtime is the user's runtime folder, bus the D-Bus address of the
+	// session, as the environment has them.
+	runtime, bus string
 }
 
 // here is the machine this program runs on.
@@ -49,6 +52,9 @@ func here() (machine, error) {
 		pid:  os.Getpid(),
 		user: os.Getenv("USER"),
 		path: os.Getenv("PATH"),
+
+		runtime: os.Getenv("XDG_RUNTIME_DIR"),
+		bus:     os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 	}, nil
 }
 
@@ -87,6 +93,9 @@ func (m machine) probe(ctx context.Context) (h plan.Host, err error) {
 		func() error { h.WaitKillable, err = waitKillable(); return err },
 		func() error { h.SubUIDs, h.SubGIDs, err = m.ranges(); return err },
 		func() error { h.Cgroup, h.Controllers, err = m.delegated(); return err },
+		func() error { h.Manager, err = m.manager(); return err },
+		func() error { h.Cgroup1, err = m.cgroup1(); return err },
+		func() error { h.Disks, err = m.weighedDisks(h); return err },
 		func() error { h.OpenFiles, err = openFiles(); return err },
 		func() error { h.ResolvConf, err = m.exists("/etc/resolv.conf"); return err },
 		func() error { h.ProcPaths, err = m.procPaths(); return err },

@@ -25,6 +25,9 @@ type Spec struct {
 	Stdin, Stdout, Stderr *os.File
 	// Cgroup is the folder of the cgroup (v2) to start in, or nil.
 	Cgroup *os.File
+	// Attach, where not nil, puts the child, which waits, into control
+	// groups that it cannot be started in.
+	Attach func(pid int) error
 	// MapIDs writes the maps of the child's user namespace.
 	MapIDs func(pid int) error
 }
@@ -134,8 +137,13 @@ func start(s Spec) (*Container, error) {
 	return c, nil
 }
 
-// prepare maps the child's ids, lets it go and takes its listener.
+// prepare attaches the child, maps its ids, lets it go and takes its listener.
 func (c *Container) prepare(s Spec, sync *os.File) error {
+	if s.Attach != nil {
+		if err := s.Attach(c.pid); err != nil {
+			return err
+		}
+	}
 	if err := s.MapIDs(c.pid); err != nil {
 		return fmt.Errorf("mapping the container's user ids: %w", err)
 	}

@@ -155,7 +155,7 @@ func (b *builder) identity() error {
 func (b *builder) namespaces() error {
 	b.plan.Namespaces = []string{
 		"CLONE_NEWUSER", "CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC",
-		"CLONE_NEWUTS", "CLONE_NEWCGROUP",
+		"CLONE_NEWUTS",
 	}
 	if b.networkMode() != manifest.NetworkHost {
 		b.plan.Namespaces = append(b.plan.Namespaces, "CLONE_NEWNET")
@@ -170,7 +170,6 @@ func (b *builder) supervision() error {
 		return b.layer(nil)
 	}
 	m := b.Manifest
-	b.plan.Resources = m.Resources
 	digest, err := m.Digest()
 	if err != nil {
 		return err

@@ -39,8 +39,11 @@ type Plan struct {
 	// Filters are loaded in order; the last has the supervisor's listener.
 	Filters []Filter `json:"filters"`
 	// Supervision is what the supervisor decides by.
-	Supervision Supervision        `json:"supervision"`
-	Resources   manifest.Resources `json:"resources"`
+	Supervision Supervision `json:"supervision"`
+	// Group is the control group that the container starts in.
+	Group Group `json:"group"`
+	// Limits says what holds the container to each of its bounds.
+	Limits []Limit `json:"limits,omitempty"`
 	// Unenforced says what the host cannot enforce and the caller accepted.
 	Unenforced []string `json:"unenforced,omitempty"`
 }
