@@ -256,7 +256,8 @@ func (w *cueWriter) resources() {
 		name  string
 		value int64
 	}{
-		{"memory", r.Memory}, {"pids", r.PIDs}, {"milliCPU", r.MilliCPU}, {"openFiles", r.OpenFiles}, {"fileSize", r.FileSize},
+		{"memory", r.Memory}, {"pids", r.PIDs}, {"milliCPU", r.MilliCPU}, {"ioWeight", r.IOWeight},
+		{"openFiles", r.OpenFiles}, {"fileSize", r.FileSize},
 	} {
 		if bound.value != 0 {
 			w.printf("\t%s: %d // %s\n", bound.name, bound.value, line(w.proposal.at["resources."+bound.name].Text))

@@ -68,7 +68,7 @@ func (s *session) keep(ctx context.Context, st *store.Store, name string, f fron
 		Build: programs.Build, Index: index,
 		Tree: tree.Path, TreeLock: tree.LockFile().Name(), Layer: p.Layer, Defaults: p.Defaults,
 		TTY: p.Plan.Process.TTY, Watch: p.Plan.Watch,
-		Early: p.Plan.Identity.Setgroups || p.Bounded(),
+		Early: p.Plan.Identity.Setgroups || p.Plan.Group.Kind != plan.GroupNone,
 	}}
 	path, err := f.Keep(st.Dir(), name, l, prepared.Details{
 		Plan: p.Plan, Host: p.Host, Approval: approved, Denied: granted.Approval.Denied,

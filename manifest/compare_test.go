@@ -39,6 +39,7 @@ func TestCompare(t *testing.T) {
 		{"more memory", body(`"resources":{"memory":1048576}`), body(`"resources":{"memory":2097152}`), "^resource:memory"},
 		{"no bound", body(`"resources":{"memory":1048576}`), minimal, "^resource:memory"},
 		{"a bound", minimal, body(`"resources":{"memory":1048576}`), "vresource:memory"},
+		{"more disk time", body(`"resources":{"ioWeight":10}`), body(`"resources":{"ioWeight":100}`), "^resource:ioWeight"},
 		{"folder above", body(`"filesystem":{"writable":[{"path":"/var/log"}]}`), body(`"filesystem":{"writable":[{"path":"/var"}]}`), "+write:/var"},
 		{"folder below", body(`"filesystem":{"writable":[{"path":"/var"}]}`), body(`"filesystem":{"writable":[{"path":"/var/log"}]}`), "-write:/var"},
 		{"less to read", minimal, body(`"filesystem":{"readable":[{"path":"/etc"}]}`), "-read:/"},

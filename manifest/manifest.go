@@ -231,6 +231,10 @@ type Resources struct {
 	PIDs int64 `json:"pids,omitempty"`
 	// MilliCPU bounds processor time, in thousandths of one processor.
 	MilliCPU int64 `json:"milliCPU,omitempty"`
+	// IOWeight is the share of a busy disk's time, beside the usual weight of
+	// 100. It says nothing of a disk that nobody else wants. A manifest is a
+	// list of bounds, so that more than the usual cannot be asked for.
+	IOWeight int64 `json:"ioWeight,omitempty"`
 	// OpenFiles bounds the descriptors of each process (RLIMIT_NOFILE).
 	OpenFiles int64 `json:"openFiles,omitempty"`
 	// FileSize bounds each written file, in bytes (RLIMIT_FSIZE).

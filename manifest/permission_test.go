@@ -32,6 +32,7 @@ normal read:/usr: Read /usr [filesystem.readable[0]]
 normal write:/run: Write to /run, at most 1 MiB [filesystem.writable[1]]
 normal write:/tmp: Write to /tmp, at most 64 MiB [filesystem.writable[0]]
 normal resource:fileSize: File size: no bound []
+normal resource:ioWeight: Disk weight: no bound []
 normal resource:memory: Memory: at most 256 MiB [resources.memory]
 normal resource:milliCPU: Processor: no bound []
 normal resource:openFiles: Open files: no bound []
@@ -123,6 +124,8 @@ func TestOtherLevels(t *testing.T) {
 		{`"network":{"mode":"private","listen":[{"port":80,"protocol":"tcp"}]}`, "listen:tcp/80", Normal},
 		{`"resources":{}`, "resource:memory", Dangerous},
 		{`"resources":{"memory":1048576}`, "resource:memory", Normal},
+		{`"resources":{}`, "resource:ioWeight", Normal},
+		{`"resources":{"ioWeight":10}`, "resource:ioWeight", Normal},
 		{`"capabilities":[{"name":"CAP_SYS_NICE"}]`, "capability:CAP_SYS_NICE", Special},
 	} {
 		found := false

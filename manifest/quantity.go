@@ -16,6 +16,9 @@ func Bytes(n int64) string {
 
 func plain(n int64) string { return strconv.FormatInt(n, 10) }
 
+// weight returns a share beside the weight that everything else has.
+func weight(n int64) string { return plain(n) + " of the usual 100" }
+
 // processors returns thousandths of a processor as a number of processors.
 func processors(milli int64) string {
 	return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64) + " processors"

@@ -17,6 +17,7 @@ func randomManifest(r *rand.Rand) *Manifest {
 		Network:  randomNetwork(r),
 		Resources: Resources{
 			Memory: pick[int64](r, 0, 64<<20, 128<<20), PIDs: pick[int64](r, 0, 16, 32), MilliCPU: pick[int64](r, 0, 500),
+			IOWeight: pick[int64](r, 0, 50, 100),
 		},
 	}
 	for _, name := range some(r, "CAP_CHOWN", "CAP_KILL", "CAP_SYS_ADMIN") {

@@ -123,6 +123,7 @@ var (
 	memoryBound    = bound{1 << 20, 1 << 50, "bytes"}
 	pidsBound      = bound{1, 1 << 22, "processes"} // PID_MAX_LIMIT
 	milliCPUBound  = bound{10, 10_000_000, "thousandths of a processor"}
+	ioWeightBound  = bound{1, 100, "hundredths of the usual weight"}
 	openFilesBound = bound{1, 1 << 30, "descriptors"}
 	fileSizeBound  = bound{1, 1 << 50, "bytes"}
 )
@@ -131,6 +132,7 @@ func (r Resources) validate(p *problems) {
 	memoryBound.check(p, "resources.memory", r.Memory)
 	pidsBound.check(p, "resources.pids", r.PIDs)
 	milliCPUBound.check(p, "resources.milliCPU", r.MilliCPU)
+	ioWeightBound.check(p, "resources.ioWeight", r.IOWeight)
 	openFilesBound.check(p, "resources.openFiles", r.OpenFiles)
 	fileSizeBound.check(p, "resources.fileSize", r.FileSize)
 }

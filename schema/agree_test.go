@@ -38,6 +38,7 @@ func TestBoundsAgree(t *testing.T) {
 		{`"resources":{"memory":%d}`, 1 << 20, 1 << 50},
 		{`"resources":{"pids":%d}`, 1, 1 << 22},
 		{`"resources":{"milliCPU":%d}`, 10, 10_000_000},
+		{`"resources":{"ioWeight":%d}`, 1, 100},
 		{`"resources":{"openFiles":%d}`, 1, 1 << 30},
 		{`"resources":{"fileSize":%d}`, 1, 1 << 50},
 		{`"filesystem":{"writable":[{"path":"/a","size":%d}]}`, 4096, 1 << 50},

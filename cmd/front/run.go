@@ -81,7 +81,7 @@ func execute(f *Flags, image string, l *prepared.Launch, path string) (int, erro
 		report.LeftOut(r.term, image, r.denied)
 	}
 	if f.Denials != "" && !errors.Is(err, ErrStale) {
-		err = errors.Join(err, report.WriteDenials(f.Denials, result.Denials))
+		err = errors.Join(err, report.WriteDenials(f.Denials, r.limits, result.Denials))
 	}
 	return result.Code, err
 }
@@ -95,6 +95,7 @@ type running struct {
 	tty    *container.Terminal
 	launch container.Launch
 	denied []string
+	limits plan.Enforcement
 }
 
 // fill makes the launch from what was kept and what the person chose.
@@ -125,7 +126,7 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	go signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	var attached sync.WaitGroup
 	var attachErr error
-	o := container.Observer{Started: func(int) {
+	o := container.Observer{Limited: r.limited, Started: func(int) {
 		if r.tty != nil {
 			attached.Go(func() { attachErr = r.tty.Attach(ctx, streams.In, streams.Out) })
 		}
@@ -146,6 +147,14 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 		err = attachErr
 	}
 	return result, err
+}
+
+// limited takes note of what holds the container to its bounds.
+func (r *running) limited(e plan.Enforcement) {
+	r.limits = e
+	if r.flags.Verbose {
+		report.Limits(r.term, e)
+	}
 }
 
 // verify proves that the launch may be run now, on this machine, and completes

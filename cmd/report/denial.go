@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/least-privilege/lpm/cmd/render"
+	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 )
 
@@ -86,13 +87,23 @@ func things(n int) string {
 	return fmt.Sprintf("%d things", n)
 }
 
-// WriteDenials writes the denials as JSON lines.
-func WriteDenials(name string, list []supervise.Denial) error {
+// Limits says in a line what holds the container to its bounds.
+func Limits(t *render.Terminal, e plan.Enforcement) {
+	fmt.Fprintf(t.Err, "lpm: limits: %s\n", render.Escape(e.String()))
+}
+
+// WriteDenials writes JSON lines: first what held the container to its bounds,
+// then the denials.
+func WriteDenials(name string, e plan.Enforcement, list []supervise.Denial) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	encoder := json.NewEncoder(f)
+	if err := encoder.Encode(e); err != nil {
+		f.Close()
+		return err
+	}
 	for _, d := range list {
 		if err := encoder.Encode(d); err != nil {
 			f.Close()

@@ -68,9 +68,12 @@ type folders struct {
 	remove func(path string) error
 }
 
+// kernel makes and removes real groups.
+func kernel() folders { return folders{make: os.Mkdir, remove: unix.Rmdir} }
+
 // New makes the group name below parent, a folder delegated to the caller,
-// with the limits of r that are a cgroup's: Memory, PIDs and MilliCPU. If
-// parent has to hand controllers down first and the calling process is in it,
+// with the limits of r that are a cgroup's: Memory, PIDs, MilliCPU and
+// IOWeight. If parent has to hand controllers down first and the calling process is in it,
 // that process moves to the group [Launchers] below parent, for a cgroup
 // with processes can hand nothing down; it stays there.
 //
@@ -78,7 +81,7 @@ type folders struct {
 // [ErrUnsupported] or the kernel's error in their chain; [fs.ErrExist] where
 // the name is taken. After an error no group is left.
 func New(parent, name string, r manifest.Resources) (*Group, error) {
-	return folders{make: os.Mkdir, remove: unix.Rmdir}.group(parent, name, r)
+	return kernel().group(parent, name, r)
 }
 
 func (f folders) group(parent, name string, r manifest.Resources) (*Group, error) {
@@ -113,21 +116,21 @@ func checkName(name string) error {
 	return nil
 }
 
-// open sets the limits of a group that was just made and opens its folder.
+// open opens the folder of a group that was just made and sets its limits.
 func open(path string, limits []limit) (*os.File, error) {
 	for _, needed := range []string{"cgroup.kill", "cgroup.events"} {
 		if err := need(path, needed); err != nil {
 			return nil, err
 		}
 	}
+	dir, err := lock(path)
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range limits {
 		if err := l.set(path); err != nil {
-			return nil, err
+			return nil, errors.Join(err, dir.Close())
 		}
-	}
-	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, &Error{Doing: "opening the cgroup", Err: err}
 	}
 	return dir, nil
 }

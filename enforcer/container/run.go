@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/enforcer/cgroup"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/launch"
+	"github.com/least-privilege/lpm/enforcer/limit"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/enforcer/userns"
@@ -44,6 +43,9 @@ type Observer struct {
 	// Policy answers the container's calls in place of an enforcer; record
 	// mode needs one.
 	Policy supervise.Policy
+	// Limited is called once all limits are in force, before the program
+	// runs.
+	Limited func(plan.Enforcement)
 	// Started is called with the first process's id once it may run.
 	Started func(pid int)
 	// Denied is called once for each distinct denial.
@@ -97,27 +99,25 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	// The container's life is bound to the thread that starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	group, err := l.group()
+	group, err := limit.Open(ctx, l.Plan, l.Host)
 	if err != nil {
 		return r, err
 	}
-	if group != nil {
-		defer func() { err = errors.Join(err, group.Close()) }()
-	}
+	defer func() { err = errors.Join(err, group.Close()) }()
 	out, err := l.outputs(s)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
-		Program: l.Program, Given: l.Given, Stdin: out.in, Stdout: out.out, Stderr: out.err,
+		Program: l.Program, Given: l.Given, Stdin: out.in, Stdout: out.out, Stderr: out.err, Cgroup: group.Dir(),
 		Watch: l.Plan.Watch, Meanwhile: o.Meanwhile, Op: l.op,
+	}
+	if l.Plan.Group.Attached() {
+		spec.Attach = func(pid int) error { return group.Attach(ctx, pid) }
 	}
 	if l.Plan.Identity.Setgroups {
 		spec.MapIDs = func(pid int) error { return userns.Map(pid, l.Plan.Identity) }
-	}
-	if group != nil {
-		spec.Cgroup = group.Dir()
 	}
 	c, err := launch.Start(spec)
 	out.started()
@@ -127,6 +127,9 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	defer c.Close()
 	begun := time.Now()
 
+	if o.Limited != nil {
+		o.Limited(group.Enforcement())
+	}
 	policy, enforcer := o.Policy, (*supervise.Enforcer)(nil)
 	if policy == nil {
 		if l.Plan.Mode == plan.Record {
@@ -222,41 +225,4 @@ func kill(c *launch.Container) error {
 	err := c.Signal(unix.SIGKILL)
 	_, werr := c.Wait()
 	return errors.Join(err, werr)
-}
-
-// Bounded reports whether the container gets a cgroup of its own.
-func (l *Launch) Bounded() bool {
-	r := l.Plan.Resources
-	return l.Host.Cgroup != "" && (r.Memory != 0 || r.PIDs != 0 || r.MilliCPU != 0)
-}
-
-// group makes the container's cgroup, where one can be made.
-func (l *Launch) group() (*cgroup.Group, error) {
-	r := l.Plan.Resources
-	if !l.Bounded() {
-		return nil, nil
-	}
-	// What the plan could not enforce has been accepted or refused already.
-	for _, c := range []struct {
-		name  string
-		limit *int64
-	}{{"memory", &r.Memory}, {"pids", &r.PIDs}, {"cpu", &r.MilliCPU}} {
-		if !l.delegated(c.name) {
-			*c.limit = 0
-		}
-	}
-	if r.Memory == 0 && r.PIDs == 0 && r.MilliCPU == 0 {
-		return nil, nil
-	}
-	name := "lpm-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	return cgroup.New(l.Host.Cgroup, name, r)
-}
-
-func (l *Launch) delegated(controller string) bool {
-	for _, c := range l.Host.Controllers {
-		if c == controller {
-			return true
-		}
-	}
-	return false
 }

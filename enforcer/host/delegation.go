@@ -15,6 +15,9 @@ import (
 // usable are the controllers that lpm has limits for.
 var usable = []string{"cpu", "io", "memory", "pids"}
 
+// usualMount is where systemd mounts cgroup v2, and most others do.
+const usualMount = "/sys/fs/cgroup"
+
 // delegated returns the cgroup v2 folder below which the caller may make
 // groups, with the controllers that those can have. It is "" where nothing is
 // delegated, or no controller that lpm has limits for.
@@ -25,30 +28,29 @@ var usable = []string{"cpu", "io", "memory", "pids"}
 // a group beside the own one is under the same limits but those of the own.
 // So it is for a caller that has stepped aside already.
 func (m machine) delegated() (dir string, controllers []string, err error) {
-	membership, err := m.read("/proc/self/cgroup")
-	if err != nil {
+	mount, own, err := m.ownGroup()
+	if err != nil || own == "" {
 		return "", nil, err
 	}
-	mounts, err := m.read("/proc/self/mountinfo")
-	if err != nil {
-		return "", nil, err
-	}
-	mount, own := locate(mounts, membership)
-	if own == "" {
-		return "", nil, nil
-	}
-	alone, err := m.alone(own)
+	procs, err := m.read(path.Join(own, "cgroup.procs"))
 	if err != nil {
 		return "", nil, err
 	}
 	var candidates []string
-	if alone && path.Base(own) != cgroup.Launchers {
+	if strings.TrimSpace(procs) == strconv.Itoa(m.pid) && path.Base(own) != cgroup.Launchers {
 		candidates = append(candidates, own)
 	}
 	if own != mount {
 		candidates = append(candidates, path.Dir(own))
 	}
 	for _, dir := range candidates {
+		ours, err := m.handedOver(mount, dir)
+		if err != nil {
+			return "", nil, err
+		}
+		if !ours {
+			continue
+		}
 		controllers, err := m.offered(dir)
 		if err != nil || len(controllers) > 0 {
 			return dir, controllers, err
@@ -57,23 +59,52 @@ func (m machine) delegated() (dir string, controllers []string, err error) {
 	return "", nil, nil
 }
 
-// locate returns where cgroup v2 is mounted and, below it, the own cgroup;
-// both are "" where that is not to be seen. The formats are those of
-// proc_pid_mountinfo(5) and cgroups(7).
-func locate(mountinfo, membership string) (mount, own string) {
-	group := ""
+// ownGroup returns where cgroup v2 is mounted and, below it, the own cgroup;
+// both are "" where that is not to be seen.
+func (m machine) ownGroup() (mount, own string, err error) {
+	membership, err := m.read("/proc/self/cgroup")
+	group := unified(membership)
+	if err != nil || group == "" {
+		return "", "", err
+	}
+	// Some machines have hundreds of mounts to read through. Where this
+	// process is in the list of the group that would be its own, it is.
+	own = path.Join(usualMount, group)
+	procs, err := m.read(path.Join(own, "cgroup.procs"))
+	if err == nil && slices.Contains(strings.Fields(procs), strconv.Itoa(m.pid)) {
+		return usualMount, own, nil
+	}
+	mounts, err := m.read("/proc/self/mountinfo")
+	if err != nil {
+		return "", "", err
+	}
+	mount, own = locate(mounts, "cgroup2", "", group)
+	return mount, own, nil
+}
+
+// unified returns the path of the own group of cgroup v2, or "" where there
+// is none any more; see cgroups(7), /proc/pid/cgroup.
+func unified(membership string) string {
 	for line := range strings.Lines(membership) {
-		if rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			group = rest
+		group, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
+		if ok && strings.HasPrefix(group, "/") && !strings.HasSuffix(group, " (deleted)") {
+			return group
 		}
 	}
-	if !strings.HasPrefix(group, "/") || strings.HasSuffix(group, " (deleted)") {
-		return "", ""
-	}
+	return ""
+}
+
+// locate returns where a cgroup file system of the type and with the
+// controller, if it is one of v1, is mounted, and the group below it; both are
+// "" where it is not to be seen. The format is that of proc_pid_mountinfo(5).
+func locate(mountinfo, kind, controller, group string) (mount, dir string) {
 	for line := range strings.Lines(mountinfo) {
 		before, after, ok := strings.Cut(line, " - ")
-		fields := strings.Fields(before)
-		if !ok || len(fields) < 6 || !strings.HasPrefix(after, "cgroup2 ") {
+		fields, about := strings.Fields(before), strings.Fields(after)
+		if !ok || len(fields) < 6 || len(about) < 3 || about[0] != kind {
+			continue
+		}
+		if controller != "" && !slices.Contains(strings.Split(about[2], ","), controller) {
 			continue
 		}
 		root, at := unescape(fields[3]), unescape(fields[4])
@@ -102,10 +133,40 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// alone tells whether the caller is the only process of its cgroup.
-func (m machine) alone(own string) (bool, error) {
-	procs, err := m.read(path.Join(own, "cgroup.procs"))
-	return strings.TrimSpace(procs) == strconv.Itoa(m.pid), err
+// unitSuffixes end the names of cgroups that systemd manages.
+var unitSuffixes = []string{".scope", ".service", ".slice", ".mount", ".socket", ".swap"}
+
+// handedOver tells whether a cgroup is the caller's to arrange. The right to
+// write to it says little: systemd arranges the groups of its units as it sees
+// fit, and takes controllers away again that others have handed down. It marks
+// the groups that it leaves to others, for users to see since release 251
+// (systemd.io/CGROUP_DELEGATION).
+func (m machine) handedOver(mount, dir string) (bool, error) {
+	for ; dir != mount && dir != "/"; dir = path.Dir(dir) {
+		if slices.Contains(unitSuffixes, path.Ext(dir)) {
+			return m.marked(dir)
+		}
+	}
+	managed, err := m.exists("/run/systemd/system")
+	return !managed, err
+}
+
+// marked tells whether systemd has marked a cgroup as delegated.
+func (m machine) marked(dir string) (bool, error) {
+	for _, attribute := range []string{"user.delegate", "trusted.delegate"} {
+		value := make([]byte, 8)
+		n, err := unix.Getxattr(m.file(dir), attribute, value)
+		switch err {
+		case nil:
+			if string(value[:n]) == "1" {
+				return true, nil
+			}
+		case unix.ENODATA, unix.ENOTSUP, unix.EPERM, unix.ENOENT, unix.ERANGE:
+		default:
+			return false, fmt.Errorf("reading %s of %s: %w", attribute, dir, err)
+		}
+	}
+	return false, nil
 }
 
 // offered returns the controllers that new groups below dir can have, none
@@ -141,8 +202,13 @@ func (m machine) offered(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	offered := strings.Fields(names)
-	offered = slices.DeleteFunc(offered, func(c string) bool { return !slices.Contains(usable, c) })
-	slices.Sort(offered)
-	return offered, nil
+	return usableOf(names), nil
+}
+
+// usableOf returns those of a list of controllers that lpm has limits for.
+func usableOf(list string) []string {
+	names := strings.Fields(list)
+	names = slices.DeleteFunc(names, func(c string) bool { return !slices.Contains(usable, c) })
+	slices.Sort(names)
+	return names
 }

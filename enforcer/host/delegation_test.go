@@ -6,7 +6,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
+
+// find returns where the own cgroup v2 is by the two files of /proc.
+func find(mounts, membership string) (mount, own string) {
+	group := unified(membership)
+	if group == "" {
+		return "", ""
+	}
+	return locate(mounts, "cgroup2", "", group)
+}
 
 func TestLocate(t *testing.T) {
 	const (
@@ -34,10 +45,28 @@ func TestLocate(t *testing.T) {
 		{"broken lines", "1 2\n - cgroup2 x\n", "0::\n0:/\n", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if mount, own := locate(test.mounts, test.membership); mount != test.mount || own != test.own {
+			if mount, own := find(test.mounts, test.membership); mount != test.mount || own != test.own {
 				t.Errorf("got %q, %q, want %q, %q", mount, own, test.mount, test.own)
 			}
 		})
+	}
+}
+
+func TestLocateV1(t *testing.T) {
+	const mounts = "32 31 0:29 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n" +
+		"33 31 0:30 /docker/1 /cg/memory ro - cgroup cgroup rw,memory\n" +
+		"34 31 0:31 / /cg/systemd rw - cgroup cgroup rw,xattr,name=systemd\n" +
+		"41 31 0:38 / /cg/unified rw shared:9 - cgroup2 cgroup2 rw\n"
+	for _, test := range []struct{ controller, group, own string }{
+		{"cpu", "/a", "/cg/cpu,cpuacct/a"},
+		{"cpuacct", "/", "/cg/cpu,cpuacct"},
+		{"memory", "/docker/1/x", "/cg/memory/x"},
+		{"memory", "/docker/2", ""},
+		{"pids", "/", ""},
+	} {
+		if _, own := locate(mounts, "cgroup", test.controller, test.group); own != test.own {
+			t.Errorf("%s of %s is %q, want %q", test.group, test.controller, own, test.own)
+		}
 	}
 }
 
@@ -46,7 +75,7 @@ func FuzzLocate(f *testing.F) {
 	f.Add("1 2 0:3 /a/b /cg rw - cgroup2 none rw\n", "0::/a/b/c\n")
 	f.Add("1 2 0:3 / /cg rw - cgroup2 none rw\n", "0::/../x\n")
 	f.Fuzz(func(t *testing.T, mounts, membership string) {
-		mount, own := locate(mounts, membership)
+		mount, own := find(mounts, membership)
 		clean := path.IsAbs(mount) && path.Clean(mount) == mount
 		if clean && !strings.HasPrefix(own, strings.TrimSuffix(mount, "/")) {
 			t.Errorf("%q is not below %q", own, mount)
@@ -72,6 +101,7 @@ func TestDelegated(t *testing.T) {
 		name        string
 		change      map[string]string
 		missing     string
+		marked      string // the folder that systemd has marked as delegated
 		dir         string
 		controllers string
 	}{
@@ -120,12 +150,84 @@ func TestDelegated(t *testing.T) {
 			},
 			dir: "/cg", controllers: "io",
 		},
+		{
+			name: "a part of the tree that systemd manages, and has not delegated",
+			change: map[string]string{
+				"/proc/self/cgroup":                        "0::/slice/a.scope\n",
+				"/cg/slice/a.scope/cgroup.procs":           "77\n",
+				"/cg/slice/a.scope/cgroup.type":            "domain\n",
+				"/cg/slice/a.scope/cgroup.subtree_control": "",
+				"/cg/slice/a.scope/cgroup.controllers":     "pids\n",
+				"/run/systemd/system/x":                    "",
+			},
+		},
+		{
+			name: "a part that systemd has delegated", marked: "/cg/slice/a.scope",
+			change: map[string]string{
+				"/proc/self/cgroup":                        "0::/slice/a.scope\n",
+				"/cg/slice/a.scope/cgroup.procs":           "77\n",
+				"/cg/slice/a.scope/cgroup.type":            "domain\n",
+				"/cg/slice/a.scope/cgroup.subtree_control": "",
+				"/cg/slice/a.scope/cgroup.controllers":     "pids\n",
+				"/run/systemd/system/x":                    "",
+			},
+			dir: "/cg/slice/a.scope", controllers: "pids",
+		},
+		{
+			name: "below what systemd has delegated", marked: "/cg/a.service",
+			change: map[string]string{
+				"/proc/self/cgroup":                      "0::/a.service/b/c\n",
+				"/cg/a.service/b/cgroup.procs":           "",
+				"/cg/a.service/b/cgroup.type":            "domain\n",
+				"/cg/a.service/b/cgroup.controllers":     "memory\n",
+				"/cg/a.service/b/cgroup.subtree_control": "",
+				"/cg/a.service/b/c/cgroup.procs":         "77\n9\n",
+				"/run/systemd/system/x":                  "",
+			},
+			dir: "/cg/a.service/b", controllers: "memory",
+		},
+		{
+			name: "a unit of systemd below a delegated one is not delegated", marked: "/cg/user@1.service",
+			change: map[string]string{
+				"/proc/self/cgroup":                                           "0::/user@1.service/app.slice/b.scope\n",
+				"/cg/user@1.service/app.slice/cgroup.procs":                   "",
+				"/cg/user@1.service/app.slice/cgroup.type":                    "domain\n",
+				"/cg/user@1.service/app.slice/cgroup.controllers":             "memory\n",
+				"/cg/user@1.service/app.slice/cgroup.subtree_control":         "memory\n",
+				"/cg/user@1.service/app.slice/b.scope/cgroup.procs":           "77\n",
+				"/cg/user@1.service/app.slice/b.scope/cgroup.type":            "domain\n",
+				"/cg/user@1.service/app.slice/b.scope/cgroup.controllers":     "memory\n",
+				"/cg/user@1.service/app.slice/b.scope/cgroup.subtree_control": "",
+			},
+		},
+		{
+			name: "in the usual place, the mounts need not be read",
+			change: map[string]string{
+				"/proc/self/mountinfo":                              "",
+				"/sys/fs/cgroup/slice/scope/cgroup.procs":           "77\n",
+				"/sys/fs/cgroup/slice/scope/cgroup.type":            "domain\n",
+				"/sys/fs/cgroup/slice/scope/cgroup.controllers":     "pids\n",
+				"/sys/fs/cgroup/slice/scope/cgroup.subtree_control": "",
+			},
+			dir: "/sys/fs/cgroup/slice/scope", controllers: "pids",
+		},
+		{
+			name:   "another group of that name in the usual place",
+			change: map[string]string{"/sys/fs/cgroup/slice/scope/cgroup.procs": "78\n"},
+			dir:    "/cg/slice/scope", controllers: "pids",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			files := maps.Clone(base)
 			maps.Copy(files, test.change)
 			delete(files, test.missing)
-			dir, controllers, err := imitation(t, files).delegated()
+			m := imitation(t, files)
+			if test.marked != "" {
+				if err := unix.Setxattr(m.file(test.marked), "user.delegate", []byte("1"), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir, controllers, err := m.delegated()
 			if err != nil || dir != test.dir || !slices.Equal(controllers, strings.Fields(test.controllers)) {
 				t.Errorf("got %q %q %v, want %q %q", dir, controllers, err, test.dir, test.controllers)
 			}

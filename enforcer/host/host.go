@@ -38,6 +38,9 @@ type machine struct {
 	path string
 	// executable is the path of this program, or empty.
 	executable string
+	// runtime is the user's runtime folder, bus the D-Bus address of the
+	// session, as the environment has them.
+	runtime, bus string
 }
 
 // here is the machine this program runs on.
@@ -55,6 +58,8 @@ func here() (machine, error) {
 		user:       os.Getenv("USER"),
 		path:       os.Getenv("PATH"),
 		executable: executable,
+		runtime:    os.Getenv("XDG_RUNTIME_DIR"),
+		bus:        os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 	}, nil
 }
 
@@ -88,7 +93,7 @@ func Probe(ctx context.Context) (plan.Host, error) {
 // Unchanged reports whether the machine and the account are as they were, as
 // far as a plan depends on them. It is asked at each launch, and leaves out
 // what takes long and matters to few: subordinate ids where the container has
-// one id, and cgroups where nothing is bounded.
+// one id, and control groups where it needs none.
 func Unchanged(ctx context.Context, was plan.Host, p *plan.Plan) (bool, error) {
 	m, err := here()
 	if err != nil {
@@ -98,14 +103,15 @@ func Unchanged(ctx context.Context, was plan.Host, p *plan.Plan) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("probing the host: %w", err)
 	}
-	is.SubUIDs, is.SubGIDs, is.Cgroup, is.Controllers = was.SubUIDs, was.SubGIDs, was.Cgroup, was.Controllers
+	is.SubUIDs, is.SubGIDs = was.SubUIDs, was.SubGIDs
 	if p.Identity.Setgroups {
 		if is.SubUIDs, is.SubGIDs, err = m.ranges(); err != nil {
 			return false, fmt.Errorf("probing the host: %w", err)
 		}
 	}
-	if r := p.Resources; r.Memory != 0 || r.PIDs != 0 || r.MilliCPU != 0 {
-		if is.Cgroup, is.Controllers, err = m.delegated(); err != nil {
+	is.Cgroup, is.Controllers, is.Manager, is.Cgroup1, is.Disks = was.Cgroup, was.Controllers, was.Manager, was.Cgroup1, was.Disks
+	if p.Group.Kind != plan.GroupNone || len(p.Unenforced) > 0 {
+		if err := m.groups(&is); err != nil {
 			return false, fmt.Errorf("probing the host: %w", err)
 		}
 	}
@@ -119,8 +125,22 @@ func (m machine) probe(ctx context.Context) (h plan.Host, err error) {
 	if h.SubUIDs, h.SubGIDs, err = m.ranges(); err != nil {
 		return h, err
 	}
-	h.Cgroup, h.Controllers, err = m.delegated()
-	return h, err
+	return h, m.groups(&h)
+}
+
+// groups finds out who can make control groups for the caller.
+func (m machine) groups(h *plan.Host) (err error) {
+	for _, step := range []func() error{
+		func() error { h.Cgroup, h.Controllers, err = m.delegated(); return err },
+		func() error { h.Manager, err = m.manager(); return err },
+		func() error { h.Cgroup1, err = m.cgroup1(); return err },
+		func() error { h.Disks, err = m.weighedDisks(*h); return err },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // facts are those that every plan depends on.

@@ -18,20 +18,25 @@ func imitation(t *testing.T, files map[string]string) machine {
 	t.Helper()
 	m := machine{root: t.TempDir(), uid: 1000, gid: 1000, pid: 77, path: "/usr/bin:/bin"}
 	for name, content := range files {
-		path := m.file(name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if content == setuidProgram {
-			if err := os.Chmod(path, 0o755|os.ModeSetuid); err != nil {
-				t.Fatal(err)
-			}
-		}
+		m.write(t, name, content)
 	}
 	return m
+}
+
+func (m machine) write(t *testing.T, name, content string) {
+	t.Helper()
+	path := m.file(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if content == setuidProgram {
+		if err := os.Chmod(path, 0o755|os.ModeSetuid); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 const setuidProgram = "program"
@@ -128,6 +133,9 @@ func TestProbeReportsWhatItCannotTell(t *testing.T) {
 				"/usr/bin/newuidmap": setuidProgram, "/usr/bin/newgidmap": setuidProgram,
 				name + "/file": "",
 			})
+			if name == "/proc/self/mountinfo" {
+				m.write(t, "/proc/self/cgroup", "0::/a\n")
+			}
 			if h, err := m.probe(t.Context()); err == nil {
 				t.Errorf("got %+v", h)
 			}

@@ -21,6 +21,9 @@ type Spec struct {
 	Stdin, Stdout, Stderr *os.File
 	// Cgroup is the folder of the cgroup (v2) to start in, or nil.
 	Cgroup *os.File
+	// Attach, where not nil, puts the child, which waits, into control
+	// groups that it cannot be started in.
+	Attach func(pid int) error
 	// MapIDs writes the maps of the child's user namespace. It is nil where
 	// the program does that itself.
 	MapIDs func(pid int) error
@@ -95,12 +98,19 @@ func Start(s Spec) (*Container, error) {
 	return c, nil
 }
 
-// prepare maps the child's ids, lets it go and takes its listener.
+// prepare attaches the child, maps its ids, lets it go and takes its listener.
 func (c *Container) prepare(s Spec, sync *os.File) error {
+	if s.Attach != nil {
+		if err := s.Attach(c.pid); err != nil {
+			return err
+		}
+	}
 	if s.MapIDs != nil {
 		if err := s.MapIDs(c.pid); err != nil {
 			return fmt.Errorf("mapping the container's user ids: %w", err)
 		}
+	}
+	if s.Attach != nil || s.MapIDs != nil {
 		if _, err := sync.Write([]byte{1}); err != nil {
 			return fmt.Errorf("letting the container start: %w", err)
 		}

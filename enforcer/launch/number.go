@@ -82,6 +82,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_UMASK, true
 	case "umount2":
 		return unix.SYS_UMOUNT2, true
+	case "unshare":
+		return unix.SYS_UNSHARE, true
 	case "write":
 		return unix.SYS_WRITE, true
 	}

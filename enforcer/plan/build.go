@@ -25,7 +25,7 @@ func New(r Request) (*Plan, error) {
 	}
 	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}, attached: map[string]Arg{}}
 	for _, step := range []func() error{
-		b.process, b.identity, b.namespaces, b.filters, b.supervision, b.operations,
+		b.process, b.identity, b.group, b.namespaces, b.filters, b.supervision, b.operations,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -154,7 +154,10 @@ func (b *builder) identity() error {
 func (b *builder) namespaces() error {
 	b.plan.Namespaces = []string{
 		"CLONE_NEWUSER", "CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC",
-		"CLONE_NEWUTS", "CLONE_NEWCGROUP",
+		"CLONE_NEWUTS",
+	}
+	if b.plan.Group.Kind == GroupNone {
+		b.plan.Namespaces = append(b.plan.Namespaces, "CLONE_NEWCGROUP")
 	}
 	if b.networkMode() != manifest.NetworkHost {
 		b.plan.Namespaces = append(b.plan.Namespaces, "CLONE_NEWNET")
@@ -184,7 +187,6 @@ func (b *builder) supervision() error {
 		return b.layer(nil)
 	}
 	m := b.Manifest
-	b.plan.Resources = m.Resources
 	digest, err := m.Digest()
 	if err != nil {
 		return err

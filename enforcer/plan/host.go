@@ -23,6 +23,14 @@ type Host struct {
 	Cgroup string `json:"cgroup,omitempty"`
 	// Controllers are those delegated there, such as "memory".
 	Controllers []string `json:"controllers,omitempty"`
+	// Manager is the systemd that makes scopes for the caller.
+	Manager Manager `json:"manager"`
+	// Cgroup1 gives, by controller, the cgroup v1 folders below which the
+	// caller may make groups. Only root has any.
+	Cgroup1 map[string]string `json:"cgroup1,omitempty"`
+	// Disks are the machine's. They are looked at only where groups can have
+	// weights for them.
+	Disks []Disk `json:"disks,omitempty"`
 	// OpenFiles is the caller's hard limit of open files (RLIMIT_NOFILE).
 	OpenFiles int64 `json:"openFiles"`
 	// ResolvConf tells whether the host has an /etc/resolv.conf.
@@ -30,6 +38,24 @@ type Host struct {
 	// ProcPaths are those of the paths to mask or make read-only that
 	// exist on this kernel; see [MaskedPaths] and [ReadOnlyPaths].
 	ProcPaths []string `json:"procPaths,omitempty"`
+}
+
+// Manager is the systemd that makes scopes for the caller: the account's own,
+// or for root that of the system.
+type Manager struct {
+	// Addresses are the D-Bus addresses to find it at, in the order to try.
+	Addresses []string `json:"addresses,omitempty"`
+	// Controllers are those that its scopes can have.
+	Controllers []string `json:"controllers,omitempty"`
+}
+
+// Disk is a disk of the machine.
+type Disk struct {
+	Name string `json:"name"`
+	// Weights names what divides its time by the weights of control groups:
+	// "bfq", an I/O scheduler, "iocost", a controller, or nothing. The
+	// kernel's other schedulers take no notice of weights.
+	Weights string `json:"weights,omitempty"`
 }
 
 // MaskedPaths returns the paths that are hidden, and ReadOnlyPaths those that

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -70,19 +69,28 @@ func (b *builder) begin() error {
 }
 
 // mapIDs writes the maps of the user namespace. A process may map its own id
-// by itself; a range is mapped by the parent, through newuidmap.
+// by itself; a range is mapped by the parent, through newuidmap. The parent
+// also puts the child into a control group that it could not be started in.
 func (b *builder) mapIDs() error {
 	id := b.plan.Identity
-	if id.Setgroups {
-		const about = "waiting for the id maps"
+	if id.Setgroups || b.plan.Group.Attached() {
+		const about = "waiting for the id maps and the control group"
 		b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "1"
-	} else {
+	}
+	if !id.Setgroups {
 		const about = "mapping the id"
 		for _, file := range [][2]string{{"setgroups", "deny"}, {"gid_map", mapLine(id.GIDs[0])}, {"uid_map", mapLine(id.UIDs[0])}} {
 			f := b.open(about, "openat", flags("AT_FDCWD"), text("/proc/self/"+file[0]), flags("O_WRONLY", "O_CLOEXEC"), null())
 			n := len(file[1])
 			b.do(about, "write", f, text(file[1]), number(int64(n))).Want = strconv.Itoa(n)
 		}
+	}
+	if b.plan.Group.Kind != GroupNone {
+		// The namespace's root is the group that it is made in: the
+		// container's own from here on. The kernel takes the parent's for a
+		// child that clone puts both into a namespace and into a group
+		// (kernel/cgroup/namespace.c).
+		b.do("leaving the view of the host's control groups", "unshare", flags("CLONE_NEWCGROUP"))
 	}
 	// Further reads only tell whether the parent is still there.
 	b.do("beginning", "fcntl", fd("parent"), flags("F_SETFL"), flags("O_NONBLOCK"))
@@ -169,46 +177,4 @@ func (b *builder) session() error {
 		b.do(about, "keyctl", flags("KEYCTL_JOIN_SESSION_KEYRING"), null())
 	}
 	return nil
-}
-
-// limits sets resource limits. Those that cgroups set are not here.
-func (b *builder) limits() error {
-	const about = "setting resource limits"
-	set := func(name string, v int64) {
-		limit := structure(u64("cur", number(v)), u64("max", number(v)))
-		b.do(about, "prlimit64", null(), flags(name), limit, null())
-	}
-	// The kernel's core_pattern may name a program of the host.
-	// Of all limits only this one, which leaves no room for a dump either,
-	// keeps the kernel from starting it (core(5), fs/coredump.c).
-	set("RLIMIT_CORE", 1)
-	if b.Mode == Record {
-		return nil
-	}
-	r := b.Manifest.Resources
-	if r.OpenFiles > 0 {
-		set("RLIMIT_NOFILE", min(r.OpenFiles, b.Host.OpenFiles))
-	}
-	if r.FileSize > 0 {
-		set("RLIMIT_FSIZE", r.FileSize)
-	}
-	if r.PIDs > 0 && !b.delegated("pids") {
-		if b.identityMode() == manifest.IdentitySingle && b.Host.UID != 0 {
-			// Counted for each user namespace since Linux 5.14.
-			set("RLIMIT_NPROC", r.PIDs)
-		} else {
-			b.unenforced("resources.pids: no cgroup with the pids controller is delegated, and RLIMIT_NPROC binds neither root nor several users")
-		}
-	}
-	if r.Memory > 0 && !b.delegated("memory") {
-		b.unenforced("resources.memory: no cgroup (v2) with the memory controller is delegated to this account")
-	}
-	if r.MilliCPU > 0 && !b.delegated("cpu") {
-		b.unenforced("resources.milliCPU: no cgroup (v2) with the cpu controller is delegated to this account")
-	}
-	return nil
-}
-
-func (b *builder) delegated(controller string) bool {
-	return b.Host.Cgroup != "" && slices.Contains(b.Host.Controllers, controller)
 }

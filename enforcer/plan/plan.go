@@ -44,8 +44,11 @@ type Plan struct {
 	// The program has the supervisor's listener.
 	Filters []Filter `json:"filters"`
 	// Supervision is what the supervisor decides by.
-	Supervision Supervision        `json:"supervision"`
-	Resources   manifest.Resources `json:"resources"`
+	Supervision Supervision `json:"supervision"`
+	// Group is the control group that the container starts in.
+	Group Group `json:"group"`
+	// Limits says what holds the container to each of its bounds.
+	Limits []Limit `json:"limits,omitempty"`
 	// Landlock is what is asked of it, and what the kernel lacks.
 	Landlock Landlock `json:"landlock"`
 	// Watch tells that the container could shed the signal that ends it when

@@ -29,7 +29,8 @@ func sample(t testing.TB) (*prepared.Launch, prepared.Details, []byte) {
 			Syscalls: []string{"read"}, Names: map[string]string{"/a": "/b"},
 			Network: manifest.Network{Mode: manifest.NetworkHost, Listen: []manifest.Listen{{Port: 80, Protocol: manifest.TCP}}},
 		},
-		Resources: manifest.Resources{PIDs: 5},
+		Group:  plan.Group{Kind: plan.GroupScope, Resources: manifest.Resources{PIDs: 5}},
+		Limits: []plan.Limit{{Resource: "pids", Value: 5, By: "systemd scope"}},
 	}
 	filters := []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
 	program, err := launch.Compile(p, filters)
