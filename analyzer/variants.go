@@ -60,6 +60,7 @@ var variants = [...]string{
 
 	// Sockets.
 	"accept accept4",
+	"getsockname getpeername",
 	"recvfrom recvmsg recvmmsg",
 	"sendto sendmsg sendmmsg",
 
