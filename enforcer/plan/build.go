@@ -130,12 +130,11 @@ const hostname = "lpm"
 
 func (b *builder) identity() error {
 	s, h := b.Image.Survey, b.Host
-	id := Identity{UID: s.UID, GID: s.GID, Groups: s.Groups}
+	id := Identity{UID: s.UID, GID: s.GID}
 	switch b.identityMode() {
 	case manifest.IdentitySingle:
 		id.UIDs = []IDMap{{Container: s.UID, Host: h.UID, Size: 1}}
 		id.GIDs = []IDMap{{Container: s.GID, Host: h.GID, Size: 1}}
-		id.Groups = nil
 	case manifest.IdentityRange:
 		var err error
 		if id.UIDs, err = RangeMap(h.UID, h.SubUIDs); err != nil {
@@ -143,6 +142,20 @@ func (b *builder) identity() error {
 		}
 		if id.GIDs, err = RangeMap(h.GID, h.SubGIDs); err != nil {
 			return fmt.Errorf("mapping group ids: %w", err)
+		}
+		// The program's own group is one of them, as after a login: a
+		// program of another group that it executes has it too
+		// (CVE-2022-36109).
+		id.Groups = []uint32{s.GID}
+		for _, g := range s.Groups {
+			if !slices.Contains(id.Groups, g) {
+				id.Groups = append(id.Groups, g)
+			}
+		}
+		for _, n := range append([]uint32{s.UID}, id.Groups...) {
+			if n >= rangeSize {
+				return &UnmappedError{ID: n}
+			}
 		}
 		id.Setgroups = true
 	default:

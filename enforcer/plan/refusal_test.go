@@ -27,6 +27,11 @@ func TestRefused(t *testing.T) {
 			r.Manifest.Identity.Mode = manifest.IdentityRange
 			r.Host.SubGIDs = []plan.IDMap{{Host: 1, Size: 100}}
 		}, "subordinate"},
+		{"a user past the range", func(r *plan.Request) { r.Manifest.Identity.Mode = manifest.IdentityRange; r.Image.Survey.UID = 65536 }, "65536"},
+		{"a group past the range", func(r *plan.Request) {
+			r.Manifest.Identity.Mode = manifest.IdentityRange
+			r.Image.Survey.Groups = []uint32{70000}
+		}, "70000"},
 		{"a folder that is relative", func(r *plan.Request) { r.Options.WorkingDir = "srv" }, "absolute"},
 		{"a writable file", func(r *plan.Request) {
 			r.Manifest.Filesystem.Writable = []manifest.WritablePath{{Path: "/etc/conf"}}
