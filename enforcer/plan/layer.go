@@ -52,7 +52,7 @@ func (b *builder) layer(hidden []string) error {
 	entries := map[string]LayerEntry{}
 	add := func(kind LayerKind, p string) { entries[p] = LayerEntry{Path: p, Kind: kind} }
 
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/dev/pts", "/dev/shm"} {
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/dev/pts", shm} {
 		add(LayerDir, dir)
 	}
 	for _, d := range append(devices(), "/dev/console") {
@@ -122,7 +122,7 @@ func (b *builder) mountPoints(add func(LayerKind, string)) error {
 func (b *builder) claim(p string) error {
 	real := b.real(p)
 	for _, own := range []string{"/proc", "/sys", "/dev"} {
-		if real == own || strings.HasPrefix(real, own+"/") && real != "/dev/shm" {
+		if real == own || strings.HasPrefix(real, own+"/") && real != shm {
 			return fmt.Errorf("the manifest mounts at %q, which every container has of its own", p)
 		}
 	}

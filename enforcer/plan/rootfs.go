@@ -143,6 +143,9 @@ func (b *builder) kernelFiles() error {
 	return nil
 }
 
+// shm is where C libraries keep shared memory, for every user to write to.
+const shm = "/dev/shm"
+
 // deviceFiles mounts /dev: the prepared folder, with the nodes of the host
 // bound to the places it has for them. A user namespace cannot make nodes.
 func (b *builder) deviceFiles() error {
@@ -165,9 +168,9 @@ func (b *builder) deviceFiles() error {
 			[2]string{"newinstance", ""}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
 		b.attach(about, pts, "/dev/pts")
 	}
-	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
+	m := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
 		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
-	b.attach(about, shm, "/dev/shm")
+	b.attach(about, m, shm)
 	if b.Mode == Record {
 		return nil
 	}
@@ -229,7 +232,10 @@ func (b *builder) writablePath(w manifest.WritablePath, real string) error {
 		bytes = manifest.DefaultWritableSize
 	}
 	f := b.fact(w.Path)
-	if !f.Exists {
+	switch {
+	case real == shm:
+		f = PathFact{Real: shm, Mode: 0o1777}
+	case !f.Exists:
 		f.Mode, f.UID, f.GID = 0o755, b.plan.Identity.UID, b.plan.Identity.GID
 	}
 	if f.Exists && !f.Empty || b.mountBelow(real) {
