@@ -9,8 +9,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
 // outputs are the container's standard streams.
@@ -19,13 +17,14 @@ import (
 // reading and writing whatever the descriptor is for, as far as the file's
 // mode lets it: a container that shares the caller's id could read and cut the
 // log that its output goes to, change the file that its input comes from, and
-// read what is typed at a terminal that it only prints to. So it gets pipes,
-// unless the caller's stream is one already or a socket, which lead nowhere
-// else, or is /dev/null.
+// read what is typed at a terminal that it only prints to. A socket stays in
+// the network it was made in: whoever has it can connect it anew, from a
+// container that has no network. So a container gets pipes, unless the
+// caller's stream is one already, which leads nowhere else, or is /dev/null.
 //
-// Many images have their program open /dev/stdout or /dev/stderr. A container
-// whose user is not the caller may only open pipes that every id can, so that
-// it gets them in any case.
+// Many images have their program open /dev/stdout or /dev/stderr. Where there
+// are other ids than the caller's, these may only open pipes that every id
+// can, so that the container gets them in any case.
 type outputs struct {
 	in, out, err *os.File
 	pipes        []*os.File // the container's ends
@@ -45,14 +44,13 @@ func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
 			err = errors.Join(err, o.wait())
 		}
 	}()
-	id := l.Plan.Identity
-	foreign := id.Setgroups && (l.Plan.Mode != plan.Enforce || id.UID != 0)
-	if reopens(s.In) {
+	foreign := len(l.Plan.Identity.UIDs) > 1
+	if needsPipe(s.In, foreign) {
 		if o.in, err = o.input(s.In); err != nil {
 			return nil, err
 		}
 	}
-	if foreign || reopens(s.Out) {
+	if needsPipe(s.Out, foreign) {
 		if o.out, err = o.pipe(s.Out); err != nil {
 			return nil, err
 		}
@@ -62,7 +60,7 @@ func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
 		o.err = o.out
 		return o, nil
 	}
-	if foreign || reopens(s.Err) {
+	if needsPipe(s.Err, foreign) {
 		if o.err, err = o.pipe(s.Err); err != nil {
 			return nil, err
 		}
@@ -70,9 +68,9 @@ func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
 	return o, nil
 }
 
-// reopens reports whether a stream could be opened anew for more than it is
-// for.
-func reopens(f *os.File) bool {
+// needsPipe reports whether a stream could be made use of for more than it is
+// for, or by fewer ids than the container has.
+func needsPipe(f *os.File, foreign bool) bool {
 	info, err := f.Stat()
 	if err != nil {
 		return true
@@ -80,7 +78,7 @@ func reopens(f *os.File) bool {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&os.ModeCharDevice != 0 {
 		return stat.Rdev != unix.Mkdev(1, 3) // /dev/null
 	}
-	return info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0
+	return foreign || info.Mode()&os.ModeNamedPipe == 0
 }
 
 // input returns the reading end of a pipe from a file. A read of the file that
