@@ -53,6 +53,7 @@ program's own, or 128+n when signal n ended it.`,
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
 	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
 	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
+	flags.StringVarP(&f.User, "user", "u", "", "run as `USER[:GROUP]` instead of the image's user: names of the image, or numbers")
 	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point, if the manifest grants it")
 	flags.BoolVar(&f.BestEffort, "best-effort", false, "run although the host cannot enforce all of the manifest, and say what it cannot")

@@ -1,6 +1,7 @@
 package enforcer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -210,7 +211,7 @@ func (p *preparation) look(ctx context.Context) (plan.Survey, error) {
 		return plan.Survey{}, err
 	}
 	r := rootfs.Request{
-		Tree: p.Tree, Cache: filepath.Join(cache, "programs-2.json"), User: p.Config.User,
+		Tree: p.Tree, Cache: filepath.Join(cache, "programs-2.json"), User: cmp.Or(p.Options.User, p.Config.User),
 		Program: command[0], Env: append(append([]string(nil), p.Config.Env...), p.Options.Env...), Dir: dir,
 		Paths: plan.SurveyPaths(p.Manifest, dir),
 	}

@@ -40,6 +40,8 @@ type Options struct {
 	Entrypoint []string
 	// Env adds to the image's environment, as "NAME=value".
 	Env []string
+	// User replaces the image's, in the same form; see [Config].
+	User string
 	// WorkingDir replaces the image's.
 	WorkingDir string
 	// TTY gives the container a terminal of its own; Console is its path on
