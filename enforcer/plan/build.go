@@ -184,6 +184,9 @@ func (b *builder) supervision() error {
 	}
 	m := b.Manifest
 	b.plan.Resources = m.Resources
+	if b.Options.Init && m.Resources.PIDs > 0 {
+		b.plan.Resources.PIDs++ // the manifest bounds the image's processes
+	}
 	digest, err := m.Digest()
 	if err != nil {
 		return err

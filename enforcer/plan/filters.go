@@ -8,10 +8,12 @@ import (
 )
 
 // The filters, in the order of the plan. The guard refuses what no list of
-// allowed calls can express, the main filter holds the manifest's list.
+// allowed calls can express, the main filter holds the manifest's list. The
+// last is for the first process where that is not the program.
 const (
 	guardFilter = iota
 	mainFilter
+	initFilter
 )
 
 // kernelCalls are the mechanics of ending and of signals. They grant nothing,

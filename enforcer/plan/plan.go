@@ -36,11 +36,16 @@ type Plan struct {
 	// Ops is what the child does, in order, from its first instruction to
 	// the execution of the program.
 	Ops []Op `json:"ops"`
-	// Filters are loaded in order; the last has the supervisor's listener.
+	// Init, where not nil, is what the container's first process does while
+	// the program runs, which is then its child.
+	Init *Init `json:"init,omitempty"`
+	// Filters are the guard, the main one, which has the supervisor's
+	// listener, and that of the process of Init where there is one.
 	Filters []Filter `json:"filters"`
 	// Supervision is what the supervisor decides by.
-	Supervision Supervision        `json:"supervision"`
-	Resources   manifest.Resources `json:"resources"`
+	Supervision Supervision `json:"supervision"`
+	// Resources are the manifest's, and room for the process of Init.
+	Resources manifest.Resources `json:"resources"`
 	// Unenforced says what the host cannot enforce and the caller accepted.
 	Unenforced []string `json:"unenforced,omitempty"`
 }
