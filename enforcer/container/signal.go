@@ -44,7 +44,7 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal)
 func deliver(c *launch.Container, sig unix.Signal) (killed bool) {
 	switch sig {
 	case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM:
-		if defaults(c.PID(), sig) {
+		if !c.HasInit() && defaults(c.PID(), sig) {
 			sig, killed = unix.SIGKILL, true
 		}
 	}

@@ -1,7 +1,9 @@
 package launch
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"unsafe"
@@ -20,6 +22,10 @@ type channels struct {
 	// status carries the child's messages: the listener's number (4 bytes),
 	// then a report (8 bytes) or the end of the file when the program runs.
 	status *os.File
+	// hello carries the listener's number where a first process stays that
+	// is not the program: a socket that says who has sent it. It is nil
+	// otherwise.
+	hello *os.File
 }
 
 func newChannels(s Spec) (_ *channels, err error) {
@@ -46,7 +52,20 @@ func newChannels(s Spec) (_ *channels, err error) {
 		return nil, err
 	}
 	ch.status, ch.child["status"] = os.NewFile(uintptr(pipe[0]), "status pipe"), pipe[1]
-	return ch, nil
+	if s.Plan.Init == nil {
+		return ch, nil
+	}
+	// Its end tells the program's process that the first has no descriptor
+	// left.
+	if err = unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return nil, err
+	}
+	ch.child["sealed"], ch.child["sealedEnd"] = pipe[0], pipe[1]
+	if pipe, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0); err != nil {
+		return nil, err
+	}
+	ch.hello, ch.child["hello"] = os.NewFile(uintptr(pipe[0]), "hello socket"), pipe[1]
+	return ch, unix.SetsockoptInt(pipe[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 }
 
 // names returns the descriptors that exist in the child from the start. The
@@ -67,10 +86,36 @@ func (ch *channels) closeChild() {
 
 func (ch *channels) close() {
 	ch.closeChild()
-	for _, f := range []*os.File{ch.sync, ch.status} {
+	for _, f := range []*os.File{ch.sync, ch.status, ch.hello} {
 		if f != nil {
 			f.Close()
 		}
+	}
+}
+
+// greeting waits for the message of the program's process. It returns the
+// listener's number and the process's id, which the kernel vouches for, and
+// false where the child ended without one.
+func (ch *channels) greeting() (listener, pid int, ok bool, err error) {
+	var message [4]byte
+	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		n, used, _, _, err := unix.Recvmsg(int(ch.hello.Fd()), message[:], control, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return 0, 0, false, err
+		}
+		list, err := unix.ParseSocketControlMessage(control[:used])
+		if err != nil || n != len(message) || len(list) != 1 {
+			return 0, 0, false, fmt.Errorf("a message of %d bytes and %d attachments: %w", n, len(list), errors.Join(err, errors.ErrUnsupported))
+		}
+		from, err := unix.ParseUnixCredentials(&list[0])
+		if err != nil {
+			return 0, 0, false, err
+		}
+		return int(int32(binary.NativeEndian.Uint32(message[:]))), int(from.Pid), true, nil
 	}
 }
 

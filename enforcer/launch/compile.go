@@ -16,6 +16,13 @@ import (
 // with every string and structure already in memory.
 type program struct {
 	calls []call
+	// first is where the calls of the first process begin, which comes out
+	// of the fork among the calls before them; see [plan.Init].
+	first int
+	reap  *reaper
+	// arguments is this process's command line in memory, which a process
+	// that executes nothing would show to the container.
+	arguments []byte
 	// fds holds the descriptor that each operation returned, and those that
 	// were open from the start.
 	fds []int32
@@ -37,6 +44,15 @@ type call struct {
 	patches []*int32
 	want    want
 	value   uintptr
+	// forks tells that the calls go on in the child that this one makes.
+	forks bool
+}
+
+// reaper is the part of [plan.Init] that is made again and again. The slots
+// are those of the process that it waits for, and of how that has ended.
+type reaper struct {
+	wait, collect, pass, end call
+	program, ended           int16
 }
 
 // want says which result of a call counts as success.
@@ -56,9 +72,47 @@ type compiler struct {
 	filters [][]byte
 }
 
+// compilePlan translates a plan's operations, those of its Init included.
+func compilePlan(p *plan.Plan, opened map[string]int, filters [][]byte) (*program, error) {
+	if p.Init == nil {
+		return compile(p.Ops, opened, filters)
+	}
+	// A number that the kernel writes, and no descriptor.
+	opened["ended"] = 0
+	c, err := compileAll(operations(p), opened, filters)
+	if err != nil {
+		return nil, err
+	}
+	prog := &c.program
+	loop := prog.calls[len(prog.calls)-4:]
+	prog.calls = prog.calls[:len(prog.calls)-4]
+	prog.first = len(p.Ops)
+	program, forks := c.names["program"]
+	if !forks {
+		return nil, errors.New("the plan has a first process and no fork that makes another")
+	}
+	prog.reap = &reaper{wait: loop[0], collect: loop[1], pass: loop[2], end: loop[3], program: program, ended: c.names["ended"]}
+	prog.arguments, err = arguments()
+	return prog, err
+}
+
+// operations are all that a plan has, in the order in which failures count
+// them.
+func operations(p *plan.Plan) []plan.Op {
+	return append(append([]plan.Op(nil), p.Ops...), p.Init.All()...)
+}
+
 // compile translates the operations. opened names the descriptors that exist
 // from the start, filters are the plan's filters as BPF.
 func compile(ops []plan.Op, opened map[string]int, filters [][]byte) (*program, error) {
+	c, err := compileAll(ops, opened, filters)
+	if err != nil {
+		return nil, err
+	}
+	return &c.program, nil
+}
+
+func compileAll(ops []plan.Op, opened map[string]int, filters [][]byte) (*compiler, error) {
 	c := &compiler{names: map[string]int16{}, patches: map[string][]*int32{}, filters: filters}
 	c.fds = make([]int32, len(opened)+len(ops))
 	n := int16(0)
@@ -68,6 +122,7 @@ func compile(ops []plan.Op, opened map[string]int, filters [][]byte) (*program, 
 		n++
 	}
 	c.calls = make([]call, len(ops))
+	c.first = len(ops)
 	for i, op := range ops {
 		if err := c.op(&c.calls[i], op, n+int16(i)); err != nil {
 			return nil, fmt.Errorf("operation %d, %s: %w", i, op, err)
@@ -80,7 +135,7 @@ func compile(ops []plan.Op, opened map[string]int, filters [][]byte) (*program, 
 			c.calls[i].patches = c.patches[op.Out]
 		}
 	}
-	return &c.program, nil
+	return c, nil
 }
 
 func (c *compiler) op(dst *call, op plan.Op, slot int16) error {
@@ -91,7 +146,7 @@ func (c *compiler) op(dst *call, op plan.Op, slot int16) error {
 	if len(op.Args) > len(dst.args) {
 		return errors.New("more than six arguments")
 	}
-	dst.number = nr
+	dst.number, dst.forks = nr, op.Call == "clone"
 	dst.out = -1
 	for i := range dst.fdArgs {
 		dst.fdArgs[i] = -1

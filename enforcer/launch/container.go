@@ -32,8 +32,10 @@ type Spec struct {
 // Container is a started container. It ends when the process that started it
 // does.
 type Container struct {
-	pid      int
-	pidfd    *os.File
+	pid   int
+	pidfd *os.File
+	// program is the program's process where that is not the first.
+	program  *os.File
 	listener *os.File
 	status   *os.File
 	ops      []plan.Op
@@ -95,7 +97,7 @@ func start(s Spec) (*Container, error) {
 		return nil, fmt.Errorf("preparing the start: %w", err)
 	}
 	defer ch.close()
-	prog, err := compile(s.Plan.Ops, ch.names(), s.Filters)
+	prog, err := compilePlan(s.Plan, ch.names(), s.Filters)
 	if err != nil {
 		return nil, fmt.Errorf("translating the plan: %w", err)
 	}
@@ -116,12 +118,12 @@ func start(s Spec) (*Container, error) {
 		return nil, &NamespaceError{err}
 	}
 	c := &Container{
-		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), ops: s.Plan.Ops,
+		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), ops: operations(s.Plan),
 		exited: make(chan struct{}),
 	}
 	c.status, ch.status = ch.status, nil
 	ch.closeChild()
-	if err := c.prepare(s, ch.sync); err != nil {
+	if err := c.prepare(s, ch); err != nil {
 		return nil, c.abandon(err)
 	}
 	// The child looks at the pipe's other end to see that this process still
@@ -135,11 +137,11 @@ func start(s Spec) (*Container, error) {
 }
 
 // prepare maps the child's ids, lets it go and takes its listener.
-func (c *Container) prepare(s Spec, sync *os.File) error {
+func (c *Container) prepare(s Spec, ch *channels) error {
 	if err := s.MapIDs(c.pid); err != nil {
 		return fmt.Errorf("mapping the container's user ids: %w", err)
 	}
-	if _, err := sync.Write([]byte{1}); err != nil {
+	if _, err := ch.sync.Write([]byte{1}); err != nil {
 		return fmt.Errorf("letting the container start: %w", err)
 	}
 	// While the child works; its program cannot run before this is done.
@@ -147,26 +149,52 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 	if c.watcher, err = watch(int(c.pidfd.Fd())); err != nil {
 		return err
 	}
+	if ch.hello == nil {
+		number, err := c.announced()
+		if err != nil {
+			return err
+		}
+		return c.takeListener(c.pidfd, number)
+	}
+	number, pid, ok, err := ch.greeting()
+	if err != nil {
+		return fmt.Errorf("waiting for the program's process: %w", err)
+	}
+	if !ok {
+		_, err := c.announced() // why there is none
+		return err
+	}
+	// It waits for this process, so that its id is its own.
+	program, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("opening the program's process: %w", err)
+	}
+	c.program = os.NewFile(uintptr(program), "program's pidfd")
+	return c.takeListener(c.program, number)
+}
+
+// announced reads the listener's number, or else the report of what failed.
+func (c *Container) announced() (number int, err error) {
 	var message [8]byte
 	n, err := c.status.Read(message[:])
 	switch {
 	case err != nil:
-		return fmt.Errorf("waiting for the container's start: it ended without a word: %w", err)
+		return 0, fmt.Errorf("waiting for the container's start: it ended without a word: %w", err)
 	case n == len(message):
-		return c.failure(message)
+		return 0, c.failure(message)
 	case n != 4:
-		return fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
+		return 0, fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
 	}
-	return c.takeListener(int(int32(binary.NativeEndian.Uint32(message[:4]))))
+	return int(int32(binary.NativeEndian.Uint32(message[:4]))), nil
 }
 
-// takeListener copies the seccomp listener out of the child. The child has
-// said under which number it will appear, and makes one call before it does;
-// it then waits in the execution of the program for the listener's answer, so
-// that there is time.
-func (c *Container) takeListener(number int) error {
+// takeListener copies the seccomp listener out of the process that is about to
+// execute the program. It has said under which number it will appear, and
+// makes one call before it does; it then waits in the execution of the program
+// for the listener's answer, so that there is time.
+func (c *Container) takeListener(holder *os.File, number int) error {
 	for wait := time.Duration(0); ; wait = min(wait+5*time.Microsecond, time.Millisecond) {
-		fd, err := unix.PidfdGetfd(int(c.pidfd.Fd()), number, 0)
+		fd, err := unix.PidfdGetfd(int(holder.Fd()), number, 0)
 		if err == nil {
 			c.listener = os.NewFile(uintptr(fd), "seccomp listener")
 			return nil
@@ -237,9 +265,18 @@ func (c *Container) Running() bool {
 // Exited is closed when the container has ended.
 func (c *Container) Exited() <-chan struct{} { return c.exited }
 
-// Signal sends a signal to the container's first process.
+// HasInit reports whether the container's first process is lpm's own, so that
+// signals do to the program what they do to every other.
+func (c *Container) HasInit() bool { return c.program != nil }
+
+// Signal sends a signal to the program. SIGKILL goes to the container's first
+// process, with which all others end.
 func (c *Container) Signal(sig unix.Signal) error {
-	err := unix.PidfdSendSignal(int(c.pidfd.Fd()), sig, nil, 0)
+	to := c.pidfd
+	if c.program != nil && sig != unix.SIGKILL {
+		to = c.program
+	}
+	err := unix.PidfdSendSignal(int(to.Fd()), sig, nil, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
@@ -265,7 +302,7 @@ func (c *Container) Wait() (Status, error) {
 // Close releases the container's descriptors.
 func (c *Container) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.pidfd, c.listener, c.status} {
+	for _, f := range []*os.File{c.pidfd, c.program, c.listener, c.status} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

@@ -56,6 +56,68 @@ func TestFailedOperation(t *testing.T) {
 	}
 }
 
+// TestFailedInit: what fails in the first process, or in that of the program
+// after the fork, is named too, and ends both.
+func TestFailedInit(t *testing.T) {
+	zero, status := plan.Arg{Number: new(int64)}, plan.Arg{Out: "ended"}
+	fork := plan.Op{Call: "clone", Args: []plan.Arg{{Flags: "SIGCHLD"}, zero, zero, zero, zero}, Out: "program"}
+	failing := plan.Op{Call: "chdir", Args: []plan.Arg{text("/no/such/folder")}, About: "failing"}
+	waiting := plan.Op{Call: "read", Args: []plan.Arg{{FD: "sealed"}, {Struct: []plan.Field{{Name: "byte", Size: 1, Value: zero}}}, value(1)}, Want: "0"}
+	end := plan.Op{Call: "close", Args: []plan.Arg{{FD: "sealedEnd"}}}
+	all := plan.Arg{Struct: []plan.Field{{Name: "set", Size: 8, Value: value(-1)}}}
+	for name, test := range map[string]struct{ program, first []plan.Op }{
+		"before the fork": {[]plan.Op{failing, fork}, nil},
+		"in the program":  {[]plan.Op{fork, end, waiting, failing}, []plan.Op{{Call: "close_range", Args: []plan.Arg{zero, value(1<<32 - 1), zero}}}},
+		"in the first":    {[]plan.Op{fork, end, waiting}, []plan.Op{failing}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := spec(t, test.program...)
+			s.Plan.Namespaces = append(s.Plan.Namespaces, "CLONE_NEWPID")
+			s.Plan.Init = &plan.Init{
+				Ops:     test.first,
+				Wait:    plan.Op{Call: "rt_sigtimedwait", Args: []plan.Arg{all, zero, zero, value(8)}, Out: "signal"},
+				Collect: plan.Op{Call: "wait4", Args: []plan.Arg{value(-1), status, {Flags: "WNOHANG"}, zero}},
+				Pass:    plan.Op{Call: "kill", Args: []plan.Arg{{FD: "program"}, {FD: "signal"}}},
+				End:     plan.Op{Call: "exit_group", Args: []plan.Arg{{FD: "ended"}}},
+			}
+			s.Plan.Ops = append([]plan.Op{{Call: "rt_sigprocmask", Args: []plan.Arg{{Flags: "SIG_SETMASK"}, all, zero, value(8)}}}, s.Plan.Ops...)
+			before := children(t)
+			_, err := Start(s)
+			var op *OpError
+			if !errors.As(err, &op) || op.Errno != unix.ENOENT || op.Op.About != failing.About {
+				t.Errorf("error %v, want the failed chdir", err)
+			}
+			if after := children(t); after != before {
+				t.Errorf("%d child processes before, %d after", before, after)
+			}
+		})
+	}
+}
+
+// TestExitStatus: a wait status as a shell has it.
+func TestExitStatus(t *testing.T) {
+	for wait, want := range map[int32]int32{0: 0, 7 << 8: 7, 255 << 8: 255, 9: 128 + 9, 15: 128 + 15, 11 | 0x80: 128 + 11} {
+		if got := exitStatus(wait); got != want {
+			t.Errorf("%#x gives %d, want %d", wait, got, want)
+		}
+	}
+}
+
+// TestArguments: what is found is this process's command line.
+func TestArguments(t *testing.T) {
+	memory, err := arguments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("/proc/self/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(memory) != string(want) {
+		t.Errorf("got %q, want %q", memory, want)
+	}
+}
+
 // TestUnexpectedResult: a call that succeeds with another result than the
 // plan wants is a failure too.
 func TestUnexpectedResult(t *testing.T) {
