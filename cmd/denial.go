@@ -121,5 +121,17 @@ func (s *session) printPlan(p *plan.Plan, form output) error {
 		}
 		line("  %s", op)
 	}
+	if p.Init == nil {
+		return nil
+	}
+	line("")
+	line("operations of the first process, once it has forked the program's:")
+	for _, op := range p.Init.Ops {
+		line("  %s", op)
+	}
+	line("  # again and again: a signal; the ended, of which the program is the last; every other signal to the program")
+	for _, op := range []plan.Op{p.Init.Wait, p.Init.Collect, p.Init.End, p.Init.Pass} {
+		line("  %s", op)
+	}
 	return nil
 }

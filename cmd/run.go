@@ -56,6 +56,7 @@ program's own, or 128+n when signal n ended it.`,
 	flags.StringVarP(&f.User, "user", "u", "", "run as `USER[:GROUP]` instead of the image's user: names of the image, or numbers")
 	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point, if the manifest grants it")
+	flags.BoolVar(&f.Init, "init", false, "start the program as a child of a first process that collects orphans and passes signals on")
 	flags.BoolVar(&f.BestEffort, "best-effort", false, "run although the host cannot enforce all of the manifest, and say what it cannot")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "report what is refused at once")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan of the launch and start nothing")
