@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -25,7 +26,7 @@ func New(r Request) (*Plan, error) {
 	}
 	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}}
 	for _, step := range []func() error{
-		b.process, b.identity, b.namespaces, b.filters, b.supervision, b.operations,
+		b.choices, b.process, b.identity, b.namespaces, b.filters, b.supervision, b.operations,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -43,6 +44,38 @@ type builder struct {
 	plan *Plan
 	// named counts the descriptors, to give each a name of its own.
 	named int
+}
+
+// choices puts the caller's choices in the place of what the manifest leaves
+// open. The plan names the manifest that was approved.
+func (b *builder) choices() error {
+	if b.Options.Hostname != "" && !isHostname(b.Options.Hostname) {
+		return &ChoiceError{"--hostname " + b.Options.Hostname, "not a name of letters, digits, dashes and dots, of at most 64 bytes", ""}
+	}
+	if b.Mode != Enforce {
+		return nil
+	}
+	var err error
+	if b.plan.Manifest, err = b.Manifest.Digest(); err != nil {
+		return err
+	}
+	chosen := *b.Manifest
+	if chosen.Mounts, err = Mounts(b.Manifest, b.Options); err != nil {
+		return err
+	}
+	b.Manifest = &chosen
+	return b.publish()
+}
+
+// isHostname reports whether the kernel takes a name, and a line of /etc/hosts.
+func isHostname(name string) bool {
+	const most = 64 // HOST_NAME_MAX
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= most && !strings.ContainsRune("-.", rune(name[0]))
 }
 
 // unenforced notes what the host cannot enforce.
@@ -87,9 +120,15 @@ func (b *builder) process() error {
 	if !path.IsAbs(dir) {
 		return fmt.Errorf("the working folder %q is not an absolute path", dir)
 	}
+	env := environment(b.Image.Config.Env, b.Options, s.Home, b.hostname())
+	for _, text := range slices.Concat(args, env) {
+		if strings.Contains(text, "\x00") {
+			return fmt.Errorf("the kernel ends %q at the zero byte in it", text)
+		}
+	}
 	b.plan.Process = Process{
 		Program: s.Program, Entry: s.Found, Args: args, Dir: path.Clean(dir), TTY: b.Options.TTY,
-		Env: environment(b.Image.Config.Env, b.Options, s.Home),
+		Env: env,
 	}
 	return nil
 }
@@ -100,13 +139,17 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // environment is the image's, with what is missing from it and the caller's
 // additions. The last of several settings of one name counts.
-func environment(image []string, o Options, home string) []string {
+func environment(image []string, o Options, home, hostname string) []string {
 	base := []string{"PATH=" + defaultPath, "HOME=" + home, "HOSTNAME=" + hostname}
 	if o.TTY {
 		base = append(base, "TERM=xterm")
 	}
 	values := map[string]string{}
 	var order []string
+	if o.TimeZone != "" {
+		// It would be asked before /etc/localtime.
+		image = slices.DeleteFunc(slices.Clone(image), func(s string) bool { return strings.HasPrefix(s, "TZ=") })
+	}
 	for _, setting := range slices.Concat(base, image, o.Env) {
 		name, _, ok := strings.Cut(setting, "=")
 		if !ok || name == "" {
@@ -124,9 +167,9 @@ func environment(image []string, o Options, home string) []string {
 	return env
 }
 
-// hostname is the same in every container, for a name is something that a
-// program could tell the host by.
-const hostname = "lpm"
+// hostname is the same in every container unless the caller chooses one, for a
+// name is something that a program could tell the host by.
+func (b *builder) hostname() string { return cmp.Or(b.Options.Hostname, "lpm") }
 
 func (b *builder) identity() error {
 	s, h := b.Image.Survey, b.Host
@@ -187,11 +230,6 @@ func (b *builder) supervision() error {
 	if b.Options.Init && m.Resources.PIDs > 0 {
 		b.plan.Resources.PIDs++ // the manifest bounds the image's processes
 	}
-	digest, err := m.Digest()
-	if err != nil {
-		return err
-	}
-	b.plan.Manifest = digest
 	sup := Supervision{Kernel: m.Syscalls.Kernel, Network: m.Network}
 	for _, s := range m.Syscalls.Allow {
 		if !slices.Contains(sup.Syscalls, s.Name) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/least-privilege/lpm/manifest"
@@ -147,6 +148,9 @@ func (b *builder) fsRules(ruleset Arg, handled []string) error {
 	}
 	for _, p := range []string{"/proc", "/dev"} {
 		add(p, rightReadFile, rightReadDir)
+	}
+	if b.Places.Localtime != "" {
+		add(path.Join(b.real("/etc"), "localtime"), rightReadFile)
 	}
 	for _, w := range b.Manifest.Filesystem.Writable {
 		add(b.real(w.Path), rightReadFile, rightReadDir)

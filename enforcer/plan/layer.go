@@ -64,11 +64,18 @@ func (b *builder) layer(hidden []string) error {
 	} {
 		entries["/dev/"+name] = LayerEntry{Path: "/dev/" + name, Kind: LayerSymlink, Target: target}
 	}
-	etc := b.real("/etc")
-	for name, content := range map[string]string{
+	etc, hostname := b.real("/etc"), b.hostname()
+	files := map[string]string{
 		"hostname": hostname + "\n", "hosts": "127.0.0.1\tlocalhost " + hostname + "\n::1\tlocalhost " + hostname + "\n",
 		"resolv.conf": "",
-	} {
+	}
+	if b.networkMode() == manifest.NetworkHost {
+		files["hosts"] += b.Host.Hosts
+	}
+	if b.Places.Localtime != "" {
+		files["localtime"] = ""
+	}
+	for name, content := range files {
 		p := path.Join(etc, name)
 		entries[p] = LayerEntry{Path: p, Kind: LayerFile, Content: content}
 	}

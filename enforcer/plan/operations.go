@@ -127,7 +127,7 @@ func how(open, resolve string) Arg {
 
 // system sets what belongs to the UTS and network namespaces.
 func (b *builder) system() error {
-	b.do("setting the host name", "sethostname", text(hostname), number(int64(len(hostname))))
+	b.do("setting the host name", "sethostname", text(b.hostname()), number(int64(len(b.hostname()))))
 	if b.networkMode() == manifest.NetworkHost {
 		return nil
 	}

@@ -280,7 +280,7 @@ func (b *builder) mountBelow(dir string) bool {
 	})
 }
 
-// mounts binds volumes and folders of the host.
+// mounts binds volumes, folders of the host, and files that tell of it.
 func (b *builder) mounts() error {
 	if b.Mode == Enforce {
 		for _, m := range b.Manifest.Mounts {
@@ -296,8 +296,12 @@ func (b *builder) mounts() error {
 			b.bind(about, source, b.real(m.Path), m.Write)
 		}
 	}
+	etc := b.real("/etc")
 	if b.networkMode() == manifest.NetworkHost && b.Host.ResolvConf {
-		b.bind("mounting /etc/resolv.conf", "/etc/resolv.conf", path.Join(b.real("/etc"), "resolv.conf"), false)
+		b.bind("mounting /etc/resolv.conf", "/etc/resolv.conf", path.Join(etc, "resolv.conf"), false)
+	}
+	if b.Places.Localtime != "" {
+		b.bindExact("mounting /etc/localtime", b.Places.Localtime, path.Join(etc, "localtime"), false)
 	}
 	return nil
 }
