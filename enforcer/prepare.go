@@ -233,10 +233,22 @@ func (p *preparation) key(what string) string {
 func (p *preparation) places() (plan.Places, error) {
 	// A key of the right length stands for the layer's own, still unknown.
 	places, err := p.layerPlaces(plan.Places{Store: p.Folders.Store, Tree: p.Tree, Volumes: map[string]string{}}, plan.Layer{})
-	if err != nil || p.Manifest == nil {
+	if err != nil {
 		return places, err
 	}
-	for _, m := range p.Manifest.Mounts {
+	if p.Options.TimeZone != "" {
+		if places.Localtime, err = host.TimeZone(p.Options.TimeZone); err != nil {
+			return places, err
+		}
+	}
+	if p.Manifest == nil {
+		return places, nil
+	}
+	mounts, err := plan.Mounts(p.Manifest, p.Options)
+	if err != nil {
+		return places, err
+	}
+	for _, m := range mounts {
 		if m.Volume == "" {
 			continue
 		}
@@ -286,7 +298,11 @@ func (p *preparation) fillVolumes(ctx context.Context, dirs map[string]string, i
 	if p.Manifest == nil {
 		return nil
 	}
-	for _, m := range p.Manifest.Mounts {
+	mounts, err := plan.Mounts(p.Manifest, p.Options)
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
 		if m.Volume == "" {
 			continue
 		}
