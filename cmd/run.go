@@ -18,6 +18,7 @@ import (
 type runFlags struct {
 	plan.Options
 	entrypoint  string
+	envFiles    []string
 	interactive bool
 	verbose     bool
 	dryRun      bool
@@ -53,9 +54,15 @@ program's own, or 128+n when signal n ended it.`,
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
 	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
 	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
+	flags.StringArrayVar(&f.envFiles, "env-file", nil, "set the environment variables of `FILE`, one NAME=VALUE or NAME a line")
 	flags.StringVarP(&f.User, "user", "u", "", "run as `USER[:GROUP]` instead of the image's user: names of the image, or numbers")
 	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point, if the manifest grants it")
+	flags.StringVar(&f.Hostname, "hostname", "", "`NAME` the container so for itself (otherwise lpm)")
+	flags.StringVar(&f.TimeZone, "tz", "", "the time zone `NAME`, such as Europe/Berlin, or local, this machine's own (otherwise the image's)")
+	flags.Var((*volumes)(&f.Volumes), "volume", "mount `SOURCE:PATH[:ro]` where the manifest grants a mount: for a volume another one, or a folder; :ro takes writing away")
+	flags.StringArrayVar(&f.NoMounts, "no-mount", nil, "leave out the mount at `PATH`, which the manifest has to say is optional")
+	flags.VarP((*ports)(&f.Ports), "publish", "p", "count on `[HOST:]CONTAINER` as a port of the host, which the manifest has to grant")
 	flags.BoolVar(&f.Init, "init", false, "start the program as a child of a first process that collects orphans and passes signals on")
 	flags.BoolVar(&f.BestEffort, "best-effort", false, "run although the host cannot enforce all of the manifest, and say what it cannot")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "report what is refused at once")
@@ -73,7 +80,15 @@ program's own, or 128+n when signal n ended it.`,
 		if c.Flags().Changed("entrypoint") {
 			f.Entrypoint = []string{f.entrypoint}
 		}
-		f.Env = fromHere(f.Env)
+		var env []string
+		for _, name := range f.envFiles {
+			more, err := readEnvFile(name)
+			if err != nil {
+				return err
+			}
+			env = append(env, more...)
+		}
+		f.Env = fromHere(append(env, f.Env...))
 		code, err := s.run(c.Context(), args[0], f, *form)
 		if err != nil {
 			return &exitError{code: enforcer.ExitCode(err), err: err}
