@@ -154,6 +154,8 @@ func (b *builder) session() error {
 		b.terminal(about)
 	}
 	b.do(about, "umask", number(0o022))
+	// Whatever lpm was started with.
+	b.do(about, "rt_sigprocmask", flags("SIG_SETMASK"), sigset(false), null(), number(sigsetSize))
 	// The caller's session keyring is inherited. A new one counts against the
 	// caller's quota of keys, so that it is made only where it can be reached.
 	if b.Mode == Record || b.grants("keyctl") || b.grants("add_key") || b.grants("request_key") {
