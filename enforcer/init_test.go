@@ -86,33 +86,39 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// TestInitSignals: lpm's signals reach the program, and do what they do to
-// every process; no first process is in the way.
-func TestInitSignals(t *testing.T) {
-	l, manifest := newInitLab(t)
-	all := []syscall.Signal{
-		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
-		unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, unix.SIGURG, unix.SIGIO,
-	}
-	args := []string{"handles"}
-	for _, s := range all {
-		args = append(args, strconv.Itoa(int(s)))
-	}
-	want := "ready\n"
-	for _, s := range all {
-		want += "got " + strconv.Itoa(int(s)) + "\n"
-	}
-	if code, out := l.signalled(manifest(), all, args...); code != 0 || out != want {
-		t.Errorf("handled: code %d, stdout %q, want %q", code, out, want)
-	}
-	for _, s := range []syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGKILL} {
-		if code, _ := l.signalled(manifest(), []syscall.Signal{s}, "waits"); code != 128+int(s) {
-			t.Errorf("%s to a program that handles none: code %d", s, code)
+// TestForwardedSignals: every signal that lpm passes on reaches the program,
+// and does to one that has no handler what it does to every other process; with
+// and without a first process of lpm's own.
+func TestForwardedSignals(t *testing.T) {
+	l, manifests := newInitLab(t)
+	m := manifests()
+	args, want := []string{"handles"}, "ready\n"
+	var all []syscall.Signal
+	for _, s := range container.Signals() {
+		// The last one says that all have been there.
+		if n := s.(syscall.Signal); n != unix.SIGTERM {
+			all = append(all, n)
 		}
 	}
-	// A stop that is taken back leaves things as they were.
-	if code, _ := l.signalled(manifest(), []syscall.Signal{unix.SIGSTOP, unix.SIGCONT, unix.SIGTERM}, "waits"); code != 128+int(unix.SIGTERM) {
-		t.Errorf("after a stop: code %d", code)
+	all = append(all, unix.SIGTERM)
+	for _, s := range all {
+		args = append(args, strconv.Itoa(int(s)))
+		want += "got " + strconv.Itoa(int(s)) + "\n"
+	}
+	for _, l.options.Init = range []bool{false, true} {
+		if code, out := l.signalled(m, all, args...); code != 0 || out != want {
+			t.Errorf("init %t: code %d, stdout %q, want %q", l.options.Init, code, out, want)
+		}
+		for _, s := range []syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGIO, 37, unix.SIGKILL} {
+			if code, _ := l.signalled(m, []syscall.Signal{s}, "waits"); code != 128+int(s) {
+				t.Errorf("init %t: %s to a program that handles none: code %d", l.options.Init, s, code)
+			}
+		}
+		// These end nothing, and a stop is taken back.
+		list := []syscall.Signal{unix.SIGWINCH, unix.SIGCONT, unix.SIGTSTP, unix.SIGCONT, unix.SIGSTOP, unix.SIGCONT, unix.SIGTERM}
+		if code, _ := l.signalled(m, list, "waits"); code != 128+int(unix.SIGTERM) {
+			t.Errorf("init %t: after a stop: code %d", l.options.Init, code)
+		}
 	}
 }
 

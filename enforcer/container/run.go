@@ -30,6 +30,9 @@ type Launch struct {
 // Streams are a container's standard streams. They stay the caller's.
 type Streams struct {
 	In, Out, Err *os.File
+	// Terminal, where not nil, is a terminal of the caller's that is about to
+	// be in raw mode: if the caller is killed it is put back.
+	Terminal *os.File
 }
 
 // Observer is what a caller wants to know while a container runs. Every field
@@ -42,6 +45,9 @@ type Observer struct {
 	Started func(pid int)
 	// Denied is called once for each distinct denial.
 	Denied func(supervise.Denial)
+	// Stopped is called when SIGTSTP has been passed on: a launcher that is
+	// a job of a shell then stops too.
+	Stopped func()
 }
 
 // Result is how a container ended.
@@ -98,7 +104,8 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
 		Plan: l.Plan, Filters: l.Filters, Stdin: out.in, Stdout: out.out, Stderr: out.err,
-		MapIDs: func(pid int) error { return userns.Map(pid, l.Plan.Identity) },
+		Terminal: s.Terminal,
+		MapIDs:   func(pid int) error { return userns.Map(pid, l.Plan.Identity) },
 	}
 	if group != nil {
 		spec.Cgroup = group.Dir()
@@ -123,7 +130,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	if o.Started != nil {
 		o.Started(c.PID())
 	}
-	forwarded := forward(ctx, c, signals)
+	forwarded := forward(ctx, c, signals, o.Stopped)
 	status, err := c.Wait()
 	if instead := <-forwarded; instead != 0 && status.Signal == unix.SIGKILL {
 		status.Signal = instead

@@ -62,6 +62,7 @@ const (
 	wantSuccess want = iota // any but an error
 	wantValue               // exactly value
 	wantErrno               // the error whose number is value
+	wantAny                 // also an error
 )
 
 // compiler translates one plan.
@@ -170,8 +171,12 @@ func (dst *call) expect(text string) error {
 	if text == "" {
 		return nil
 	}
-	if text == "EAGAIN" {
+	switch text {
+	case "EAGAIN":
 		dst.want, dst.value = wantErrno, uintptr(unix.EAGAIN)
+		return nil
+	case "any":
+		dst.want = wantAny
 		return nil
 	}
 	n, err := strconv.ParseUint(text, 10, 31)

@@ -66,6 +66,8 @@ func fileConstant(name string) (uint64, bool) {
 		return unix.SIOCSIFFLAGS, true
 	case "IFF_UP":
 		return unix.IFF_UP, true
+	case "TCSETS":
+		return unix.TCSETS, true
 	case "TIOCSCTTY":
 		return unix.TIOCSCTTY, true
 	case "AF_INET":

@@ -25,6 +25,9 @@ type Spec struct {
 	Stdin, Stdout, Stderr *os.File
 	// Cgroup is the folder of the cgroup (v2) to start in, or nil.
 	Cgroup *os.File
+	// Terminal, where not nil, is the caller's terminal. If this process is
+	// killed, it is put back into the state that it has now.
+	Terminal *os.File
 	// MapIDs writes the maps of the child's user namespace.
 	MapIDs func(pid int) error
 }
@@ -35,11 +38,12 @@ type Container struct {
 	pid   int
 	pidfd *os.File
 	// program is the program's process where that is not the first.
-	program  *os.File
-	listener *os.File
-	status   *os.File
-	ops      []plan.Op
-	watcher  *watcher
+	program    *os.File
+	programPID int
+	listener   *os.File
+	status     *os.File
+	ops        []plan.Op
+	watcher    *watcher
 
 	exited chan struct{}
 	result result
@@ -119,7 +123,7 @@ func start(s Spec) (*Container, error) {
 	}
 	c := &Container{
 		pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), ops: operations(s.Plan),
-		exited: make(chan struct{}),
+		exited: make(chan struct{}), programPID: pid,
 	}
 	c.status, ch.status = ch.status, nil
 	ch.closeChild()
@@ -146,7 +150,7 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 	}
 	// While the child works; its program cannot run before this is done.
 	var err error
-	if c.watcher, err = watch(int(c.pidfd.Fd())); err != nil {
+	if c.watcher, err = watch(int(c.pidfd.Fd()), s.Terminal); err != nil {
 		return err
 	}
 	if ch.hello == nil {
@@ -169,7 +173,7 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 	if err != nil {
 		return fmt.Errorf("opening the program's process: %w", err)
 	}
-	c.program = os.NewFile(uintptr(program), "program's pidfd")
+	c.program, c.programPID = os.NewFile(uintptr(program), "program's pidfd"), pid
 	return c.takeListener(c.program, number)
 }
 
@@ -264,6 +268,10 @@ func (c *Container) Running() bool {
 
 // Exited is closed when the container has ended.
 func (c *Container) Exited() <-chan struct{} { return c.exited }
+
+// ProgramPID returns the id of the program's process: that of the first, unless
+// the container has an init.
+func (c *Container) ProgramPID() int { return c.programPID }
 
 // HasInit reports whether the container's first process is lpm's own, so that
 // signals do to the program what they do to every other.
