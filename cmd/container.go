@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -81,9 +82,18 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 func (s *session) launch(ctx context.Context, p *container.Launch, streams container.Streams, tty *container.Terminal, f runFlags) (container.Result, error) {
 	ctx = context.WithoutCancel(ctx)
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	forwarded := slices.DeleteFunc(container.Signals(), func(s os.Signal) bool {
+		// What lpm was started to ignore, as by nohup, stays so. The size of
+		// the container's terminal changes with this one's, and its programs
+		// hear of it then.
+		return signal.Ignored(s) || tty != nil && s == syscall.SIGWINCH
+	})
+	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
-	o := container.Observer{}
+	// That nobody reads the output any more is the container's to find out;
+	// what it was refused is still to be reported.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	o := container.Observer{Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }}
 	if f.verbose {
 		o.Denied = func(d supervise.Denial) { s.printDenial(d, tty != nil) }
 	}
@@ -95,7 +105,9 @@ func (s *session) launch(ctx context.Context, p *container.Launch, streams conta
 	o.Started = func(int) {
 		attached.Go(func() { attachErr = tty.Attach(ctx, streams.In, streams.Out) })
 	}
-	r, err := p.Run(ctx, container.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave}, signals, o)
+	// Before the program runs, which may ask for it first of all.
+	tty.Fit(streams.In)
+	r, err := p.Run(ctx, container.Streams{In: tty.Slave, Out: tty.Slave, Err: tty.Slave, Terminal: streams.In}, signals, o)
 	attached.Wait()
 	if err == nil {
 		err = attachErr
