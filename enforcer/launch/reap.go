@@ -26,7 +26,7 @@ func (p *reaper) run(fds []int32) {
 		if signal != uintptr(syscall.SIGCHLD) {
 			fds[p.wait.out] = int32(signal)
 			// It may be another user's by now, as for whoever sent it.
-			p.pass.invoke(fds)
+			_, _ = p.pass.invoke(fds)
 			continue
 		}
 		// One signal can stand for several children.
@@ -40,7 +40,7 @@ func (p *reaper) run(fds []int32) {
 			}
 			fds[p.ended] = exitStatus(fds[p.ended])
 			for {
-				p.end.invoke(fds)
+				_, _ = p.end.invoke(fds)
 			}
 		}
 	}
