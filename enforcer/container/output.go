@@ -119,8 +119,9 @@ func (o *outputs) pipe(to *os.File) (*os.File, error) {
 	o.pipes = append(o.pipes, end)
 	o.copying.Go(func() {
 		defer from.Close()
-		// Whoever reads the output may stop; so does the container then.
-		if _, err := io.Copy(to, from); err != nil && !errors.Is(err, unix.EPIPE) {
+		// Whoever reads the output may stop; so does the container then. A
+		// socket has several words for it.
+		if _, err := io.Copy(to, from); err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			o.failure = errors.Join(o.failure, fmt.Errorf("passing the container's output on: %w", err))
