@@ -83,9 +83,10 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
 	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
 	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
+	flags.StringVarP(&f.User, "user", "u", "", "run as `USER[:GROUP]` instead of the image's user: names of the image, or numbers")
 	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
-	for _, name := range []string{"evidence", "for", "exercise", "ready", "keep-going", "identity", "interactive", "tty", "env", "workdir", "entrypoint"} {
+	for _, name := range []string{"evidence", "for", "exercise", "ready", "keep-going", "identity", "interactive", "tty", "env", "user", "workdir", "entrypoint"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
 	c.Args = func(c *cobra.Command, args []string) error {

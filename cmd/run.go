@@ -44,7 +44,9 @@ program's own, or 128+n when signal n ended it.`,
 	c.Flags().Lookup("output").Usage = "with --dry-run, print as `FORM`: text or json"
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.Quiet = s.quiet
-		f.Complete(args[1:])
+		if err := f.Complete(args[1:]); err != nil {
+			return err
+		}
 		code, err := s.run(c.Context(), args[0], f, *form)
 		if err != nil {
 			return &exitError{code: enforcer.ExitCode(err), err: err}

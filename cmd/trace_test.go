@@ -67,7 +67,7 @@ func callsOf(trace string) []string {
 	byProcess := map[string][]string{}
 	for line := range strings.Lines(trace) {
 		m := started.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil || strings.HasPrefix(m[2], "rt_sig") {
+		if m == nil || len(byProcess[m[1]]) == 0 && strings.HasPrefix(m[2], "rt_sig") {
 			continue
 		}
 		byProcess[m[1]] = append(byProcess[m[1]], m[2])

@@ -1,6 +1,7 @@
 package enforcer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -229,7 +230,7 @@ func (p *preparation) look(ctx context.Context) (plan.Survey, error) {
 		return plan.Survey{}, err
 	}
 	r := rootfs.Request{
-		Tree: p.Tree, Cache: filepath.Join(cache, "programs-2.json"), User: p.Config.User,
+		Tree: p.Tree, Cache: filepath.Join(cache, "programs-2.json"), User: cmp.Or(p.Options.User, p.Config.User),
 		Program: command[0], Env: append(append([]string(nil), p.Config.Env...), p.Options.Env...), Dir: dir,
 		Paths: plan.SurveyPaths(p.Manifest, dir),
 	}
@@ -251,10 +252,22 @@ func (p *preparation) key(what string) string {
 func (p *preparation) places() (plan.Places, error) {
 	// A key of the right length stands for the layer's own, still unknown.
 	places, err := p.layerPlaces(plan.Places{Store: p.Folders.Store, Tree: p.Tree, Volumes: map[string]string{}}, plan.Layer{})
-	if err != nil || p.Manifest == nil {
+	if err != nil {
 		return places, err
 	}
-	for _, m := range p.Manifest.Mounts {
+	if p.Options.TimeZone != "" {
+		if places.Localtime, err = host.TimeZone(p.Options.TimeZone); err != nil {
+			return places, err
+		}
+	}
+	if p.Manifest == nil {
+		return places, nil
+	}
+	mounts, err := plan.Mounts(p.Manifest, p.Options)
+	if err != nil {
+		return places, err
+	}
+	for _, m := range mounts {
 		if m.Volume == "" {
 			continue
 		}
@@ -304,7 +317,11 @@ func (p *preparation) fillVolumes(ctx context.Context, dirs map[string]string, i
 	if p.Manifest == nil {
 		return nil
 	}
-	for _, m := range p.Manifest.Mounts {
+	mounts, err := plan.Mounts(p.Manifest, p.Options)
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
 		if m.Volume == "" {
 			continue
 		}

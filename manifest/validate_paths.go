@@ -131,10 +131,10 @@ func (m *Manifest) validateMounts(p *problems) {
 		switch {
 		case (mount.Volume == "") == (mount.Host == ""):
 			p.add(at, "expected exactly one of volume and host")
-		case mount.Volume != "" && !isVolumeName(mount.Volume):
+		case mount.Volume != "" && !IsVolumeName(mount.Volume):
 			p.add(at+".volume", "expected a name of lower-case letters, digits, dots, dashes and underscores, not %q", mount.Volume)
 		case mount.Host != "":
-			if err := checkHostPath(mount.Host); err != nil {
+			if err := CheckHostPath(mount.Host); err != nil {
 				p.add(at+".host", "%s", err)
 			}
 		}
@@ -145,14 +145,14 @@ func (m *Manifest) validateMounts(p *problems) {
 	}
 }
 
-// isVolumeName reports whether a name can be that of a folder anywhere.
-func isVolumeName(name string) bool {
+// IsVolumeName reports whether a name can be that of a folder anywhere.
+func IsVolumeName(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	return name != "" && len(name) <= 64 && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"._-") == ""
 }
 
-// checkHostPath accepts folders of the host that a mount may show.
-func checkHostPath(text string) error {
+// CheckHostPath accepts folders of the host that a mount may show.
+func CheckHostPath(text string) error {
 	if err := checkPath(text); err != nil {
 		return err
 	}

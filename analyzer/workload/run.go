@@ -83,7 +83,8 @@ func (r *run) streams() (container.Streams, func(context.Context) error) {
 	if t == nil {
 		return r.job.Streams, func(context.Context) error { return nil }
 	}
-	return container.Streams{In: t.Slave, Out: t.Slave, Err: t.Slave}, func(ctx context.Context) error {
+	t.Fit(r.job.Streams.In)
+	return container.Streams{In: t.Slave, Out: t.Slave, Err: t.Slave, Terminal: r.job.Streams.In}, func(ctx context.Context) error {
 		return t.Attach(ctx, r.job.Streams.In, r.job.Streams.Out)
 	}
 }

@@ -20,24 +20,27 @@ type server struct {
 	port     int
 	tools    []string
 	exercise string
-	program  string   // a pattern, for releases differ in the version
+	programs []string // patterns, for releases differ in the version
 	writes   []string // the proposal's writable folders
 	volumes  []string
+	// capabilities are what a server needs that changes its user, and with
+	// it a range of ids.
+	capabilities []string
 }
 
 func servers() []server {
 	return []server{
 		{
-			image: "redis", port: 6379, tools: []string{"redis-benchmark"}, program: "/usr/bin/redis-check-rdb",
+			image: "redis", port: 6379, tools: []string{"redis-benchmark"}, programs: []string{"/usr/bin/redis-check-rdb"},
 			exercise: `redis-benchmark -h "$LPM_HOST" -p "$LPM_PORT" -q -n 500 -c 5`,
 		},
 		{
-			image: "nginx", port: 8080, tools: []string{"wrk", "curl"}, program: "/usr/sbin/nginx",
+			image: "nginx", port: 8080, tools: []string{"wrk", "curl"}, programs: []string{"/usr/sbin/nginx"},
 			exercise: `wrk -t 1 -c 4 -d 1s "http://$LPM_HOST:$LPM_PORT/" && curl -fsS --compressed -o /dev/null "http://$LPM_HOST:$LPM_PORT/large/"`,
 			writes:   []string{"/tmp", "/var/lib/nginx"},
 		},
 		{
-			image: "python3", port: 8000, tools: []string{"curl"}, program: "/usr/bin/python3.*",
+			image: "python3", port: 8000, tools: []string{"curl"}, programs: []string{"/usr/bin/python3.*"},
 			exercise: `set -e
 url=http://$LPM_HOST:$LPM_PORT
 for note in a b c; do curl -fsS -d "note $note" "$url/notes/$note"; done
@@ -45,6 +48,31 @@ curl -fsS "$url/" "$url/notes" "$url/notes/a" "$url/digest/b"
 curl -fsS "$url/archive" | gzip -t
 curl -fsS -X DELETE "$url/notes/c"`,
 			writes: []string{"/tmp"}, volumes: []string{"/data"},
+		},
+		{
+			image: "redis-entry", port: 6379, tools: []string{"redis-benchmark", "redis-cli"},
+			exercise: `redis-benchmark -h "$LPM_HOST" -p "$LPM_PORT" -q -n 500 -c 5 && redis-cli -h "$LPM_HOST" -p "$LPM_PORT" save`,
+			programs: []string{"/usr/bin/chown", "/usr/bin/find", "/usr/bin/id", "/usr/bin/redis-check-rdb", "/usr/local/bin/entry", "/usr/sbin/gosu"},
+			volumes:  []string{"/data"}, capabilities: []string{"CAP_CHOWN", "CAP_SETGID", "CAP_SETUID"},
+		},
+		{
+			image: "nginx-entry", port: 8081, tools: []string{"curl"},
+			exercise: `curl -fsS "http://$LPM_HOST:$LPM_PORT/" && curl -sS -o /dev/null -d "$(seq 10000)" "http://$LPM_HOST:$LPM_PORT/upload"`,
+			programs: []string{"/entry", "/entry.d/10-site.sh", "/usr/bin/sed", "/usr/sbin/nginx"},
+			writes:   []string{"/etc/nginx/conf.d", "/run", "/var/cache/nginx"}, capabilities: []string{"CAP_CHOWN", "CAP_SETGID", "CAP_SETUID"},
+		},
+		{
+			image: "postgres", port: 5432, tools: []string{"pg_isready", "psql"},
+			// It accepts connections before it can serve them.
+			exercise: `export PGHOST="$LPM_HOST" PGPORT="$LPM_PORT" PGUSER=postgres
+until pg_isready -q; do sleep 0.1; done
+psql -c 'CREATE TABLE t AS SELECT generate_series(1, 10000) AS n' -c 'SELECT count(*), avg(n) FROM t' -c CHECKPOINT`,
+			programs: []string{
+				"/usr/bin/chmod", "/usr/bin/chown", "/usr/bin/dash", "/usr/bin/find", "/usr/bin/id", "/usr/bin/locale", "/usr/bin/mkdir", "/usr/bin/setpriv",
+				"/usr/lib/postgresql/*/bin/initdb", "/usr/lib/postgresql/*/bin/postgres", "/usr/local/bin/entry",
+			},
+			writes:  []string{"/dev/shm", "/run"},
+			volumes: []string{"/var/lib/postgresql/data"}, capabilities: []string{"CAP_CHOWN", "CAP_SETGID", "CAP_SETUID"},
 		},
 	}
 }
@@ -122,15 +150,31 @@ func sameAgain(t *testing.T, o *Outcome) *analyzer.Proposal {
 // holds checks a proposal for what is known of the server.
 func (s server) holds(t *testing.T, m *manifest.Manifest) {
 	t.Helper()
-	if len(m.Execute) != 1 {
-		t.Errorf("execute: %+v", m.Execute)
-	} else if is, err := path.Match(s.program, m.Execute[0].Path); !is || err != nil {
-		t.Errorf("execute: %+v", m.Execute)
+	identity := manifest.IdentitySingle
+	if len(s.capabilities) > 0 {
+		identity = manifest.IdentityRange
 	}
-	if m.Identity.Mode != manifest.IdentitySingle || len(m.Capabilities) > 0 {
-		t.Errorf("identity %+v, capabilities %+v", m.Identity, m.Capabilities)
+	if m.Identity.Mode != identity {
+		t.Errorf("identity %+v, want %s", m.Identity, identity)
 	}
-	var listens, writes, volumes []string
+	var programs, capabilities, listens, writes, volumes []string
+	for _, p := range m.Execute {
+		programs = append(programs, p.Path)
+	}
+	for _, c := range m.Capabilities {
+		capabilities = append(capabilities, c.Name)
+	}
+	matches := func(name, pattern string) bool {
+		is, err := path.Match(pattern, name)
+		return is && err == nil
+	}
+	slices.Sort(programs)
+	if !slices.EqualFunc(programs, s.programs, matches) {
+		t.Errorf("executes %q, want %q", programs, s.programs)
+	}
+	if !slices.Equal(capabilities, s.capabilities) {
+		t.Errorf("capabilities %q, want %q", capabilities, s.capabilities)
+	}
 	for _, l := range m.Network.Listen {
 		listens = append(listens, fmt.Sprintf("%d/%s", l.Port, l.Protocol))
 	}
@@ -146,9 +190,15 @@ func (s server) holds(t *testing.T, m *manifest.Manifest) {
 	if !slices.Equal(writes, s.writes) || !slices.Equal(volumes, s.volumes) {
 		t.Errorf("writes to %q, want %q; volumes %q, want %q", writes, s.writes, volumes, s.volumes)
 	}
-	for _, name := range []string{"rt_sigreturn", "exit_group", "read", "write", "accept4"} {
-		if !slices.ContainsFunc(m.Syscalls.Allow, func(c manifest.Syscall) bool { return c.Name == name }) {
+	allowed := func(name string) bool {
+		return slices.ContainsFunc(m.Syscalls.Allow, func(c manifest.Syscall) bool { return c.Name == name })
+	}
+	for _, name := range []string{"rt_sigreturn", "exit_group", "read", "write"} {
+		if !allowed(name) {
 			t.Errorf("%s is missing", name)
 		}
+	}
+	if !allowed("accept") && !allowed("accept4") {
+		t.Error("accept is missing")
 	}
 }

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ type Flags struct {
 	Output  string
 
 	// What the flags of these names say, before Complete.
-	programs, settings []string
+	programs, settings, envFiles, volumes, ports []string
 }
 
 // Flag is one flag of lpm run. The front process and the whole program parse
@@ -45,10 +46,24 @@ func (f *Flags) Table() []Flag {
 			Usage: "give the container a terminal of its own"},
 		{Name: "env", Short: 'e', Value: &f.settings, Apart: true,
 			Usage: "set the environment variable `NAME=VALUE`; NAME alone takes its value from here"},
+		{Name: "env-file", Value: &f.envFiles, Apart: true,
+			Usage: "set the environment variables of `FILE`, one NAME=VALUE or NAME a line"},
+		{Name: "user", Short: 'u', Value: &f.User,
+			Usage: "run as `USER[:GROUP]` instead of the image's user: names of the image, or numbers"},
 		{Name: "workdir", Short: 'w', Value: &f.WorkingDir,
 			Usage: "start in `FOLDER` instead of the image's own"},
 		{Name: "entrypoint", Value: &f.programs,
 			Usage: "start `PROGRAM` instead of the image's entry point, if the manifest grants it"},
+		{Name: "hostname", Value: &f.Hostname,
+			Usage: "`NAME` the container so for itself (otherwise lpm)"},
+		{Name: "tz", Value: &f.TimeZone,
+			Usage: "the time zone `NAME`, such as Europe/Berlin, or local, this machine's own (otherwise the image's)"},
+		{Name: "volume", Value: &f.volumes,
+			Usage: "mount `SOURCE:PATH[:ro]` where the manifest grants a mount: for a volume another one, or a folder; :ro takes writing away"},
+		{Name: "no-mount", Value: &f.NoMounts,
+			Usage: "leave out the mount at `PATH`, which the manifest has to say is optional"},
+		{Name: "publish", Short: 'p', Value: &f.ports,
+			Usage: "count on `[HOST:]CONTAINER` as a port of the host, which the manifest has to grant"},
 		{Name: "best-effort", Value: &f.BestEffort,
 			Usage: "run although the host cannot enforce all of the manifest, and say what it cannot"},
 		{Name: "verbose", Short: 'v', Value: &f.Verbose, Apart: true,
@@ -60,9 +75,9 @@ func (f *Flags) Table() []Flag {
 	}
 }
 
-// Complete takes the arguments behind the image's name, and gives variables
-// that were named alone the value they have here.
-func (f *Flags) Complete(args []string) {
+// Complete takes the arguments behind the image's name, and reads what the
+// flags say: variables that were named alone get the value they have here.
+func (f *Flags) Complete(args []string) error {
 	// What follows the image is the program's; only a "--" right there is
 	// ours.
 	if len(args) > 0 && args[0] == "--" {
@@ -73,14 +88,42 @@ func (f *Flags) Complete(args []string) {
 	if n := len(f.programs); n > 0 {
 		f.Entrypoint = f.programs[n-1:]
 	}
-	f.Env = FromHere(f.settings)
+	var env []string
+	for _, name := range f.envFiles {
+		more, err := readEnvFile(name)
+		if err != nil {
+			return err
+		}
+		env = append(env, more...)
+	}
+	f.Env = FromHere(append(env, f.settings...))
+	f.Volumes, f.Ports = nil, nil
+	for _, text := range f.volumes {
+		v, err := parseVolume(text)
+		if err != nil {
+			return fmt.Errorf("--volume %s: %w", text, err)
+		}
+		f.Volumes = append(f.Volumes, v)
+	}
+	for _, text := range f.ports {
+		p, err := parsePort(text)
+		if err != nil {
+			return fmt.Errorf("--publish %s: %w", text, err)
+		}
+		f.Ports = append(f.Ports, p)
+	}
+	return nil
 }
 
 // Arguments returns the flags and the rest of a command line in the plain form
 // that the front process reads, without the verb.
 func (f *Flags) Arguments(image string) []string {
 	var args []string
-	for _, flag := range f.all() {
+	g := *f
+	if !readableAgain(f.envFiles) {
+		g.envFiles, g.settings = nil, f.Env
+	}
+	for _, flag := range g.all() {
 		switch v := flag.Value.(type) {
 		case *bool:
 			if *v {
@@ -167,8 +210,8 @@ func (f *Flags) parse(args []string) (image string, ok bool) {
 	if len(args) == 0 {
 		return "", false
 	}
-	f.Complete(args[1:])
-	return args[0], true
+	// What can be read once is for the whole program to read.
+	return args[0], readableAgain(f.envFiles) && f.Complete(args[1:]) == nil
 }
 
 // set gives the flag its value: the one that was written with it, or else the

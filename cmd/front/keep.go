@@ -43,6 +43,15 @@ func (f *Flags) key(image, program string) string {
 			text = fmt.Appendf(text, " %q", *v)
 		}
 	}
+	// A folder is named from where this process is, and the machine's time
+	// zone can change.
+	for _, v := range f.Volumes {
+		text = fmt.Appendf(text, " %q", v.Source)
+	}
+	if f.TimeZone == plan.LocalTime {
+		file, err := filepath.EvalSymlinks("/etc/localtime")
+		text = fmt.Appendf(text, " %q %t", file, err == nil)
+	}
 	// The program is looked for where PATH says.
 	for _, setting := range f.Env {
 		if strings.HasPrefix(setting, "PATH=") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -123,10 +124,10 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	signals := make(chan os.Signal, 16)
 	// Starting to listen takes Go half a millisecond, in which the container
 	// can be made. A signal that comes earlier ends lpm.
-	go signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	go r.listen(signals)
 	var attached sync.WaitGroup
 	var attachErr error
-	o := container.Observer{Limited: r.limited, Started: func(int) {
+	o := container.Observer{Limited: r.limited, Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }, Started: func(int) {
 		if r.tty != nil {
 			attached.Go(func() { attachErr = r.tty.Attach(ctx, streams.In, streams.Out) })
 		}
@@ -139,7 +140,9 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	}
 	inside := streams
 	if r.tty != nil {
-		inside = container.Streams{In: r.tty.Slave, Out: r.tty.Slave, Err: r.tty.Slave}
+		// Before the program runs, which may ask for it first of all.
+		r.tty.Fit(streams.In)
+		inside = container.Streams{In: r.tty.Slave, Out: r.tty.Slave, Err: r.tty.Slave, Terminal: streams.In}
 	}
 	result, err := r.launch.Run(ctx, inside, signals, o)
 	attached.Wait()
@@ -147,6 +150,20 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 		err = attachErr
 	}
 	return result, err
+}
+
+// listen has the signals sent on that are the container's.
+func (r *running) listen(signals chan<- os.Signal) {
+	forwarded := slices.DeleteFunc(container.Signals(), func(s os.Signal) bool {
+		// What lpm was started to ignore, as by nohup, stays so. The size of
+		// the container's terminal changes with this one's, and its programs
+		// hear of it then.
+		return signal.Ignored(s) || r.tty != nil && s == syscall.SIGWINCH
+	})
+	signal.Notify(signals, forwarded...)
+	// That nobody reads the output any more is the container's to find out;
+	// what it was refused is still to be reported.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
 // limited takes note of what holds the container to its bounds.

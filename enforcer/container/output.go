@@ -126,8 +126,9 @@ func (o *outputs) pipe(to *os.File) (*os.File, error) {
 	o.copying.Go(func() {
 		defer from.Close()
 		_, err := io.Copy(to, from)
-		// Whoever reads the output may stop; so does the container then.
-		if errors.Is(err, unix.EPIPE) {
+		// Whoever reads the output may stop; so does the container then. A
+		// socket has several words for it.
+		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
 			err = nil
 		}
 		if err = errors.Join(err, to.Close()); err != nil {

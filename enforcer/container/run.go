@@ -35,6 +35,9 @@ type Launch struct {
 // Streams are a container's standard streams. They stay the caller's.
 type Streams struct {
 	In, Out, Err *os.File
+	// Terminal, where not nil, is a terminal of the caller's that is about to
+	// be in raw mode: if the caller is killed it is put back.
+	Terminal *os.File
 }
 
 // Observer is what a caller wants to know while a container runs. Every field
@@ -54,6 +57,9 @@ type Observer struct {
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
 	Meanwhile func() error
+	// Stopped is called when SIGTSTP has been passed on: a launcher that is
+	// a job of a shell then stops too.
+	Stopped func()
 }
 
 // Result is how a container ended.
@@ -111,7 +117,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
 		Program: l.Program, Given: l.Given, Stdin: out.in, Stdout: out.out, Stderr: out.err, Cgroup: group.Dir(),
-		Watch: l.Plan.Watch, Meanwhile: o.Meanwhile, Op: l.op,
+		Watch: l.Plan.Watch, Terminal: s.Terminal, Meanwhile: o.Meanwhile, Op: l.op,
 	}
 	if l.Plan.Group.Attached() {
 		spec.Attach = func(pid int) error { return group.Attach(ctx, pid) }
@@ -143,7 +149,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 		if o.Started != nil {
 			o.Started(c.PID())
 		}
-		forwarded = forward(ctx, c, signals)
+		forwarded = forward(ctx, c, signals, o.Stopped)
 	})
 	r.Duration = time.Since(begun)
 	if forwarded != nil {

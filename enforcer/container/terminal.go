@@ -68,6 +68,17 @@ func (t *Terminal) control(f func(fd int) error) error {
 	return inner
 }
 
+// Fit gives the terminal the size of another one, where that is one that has a
+// size.
+func (t *Terminal) Fit(like *os.File) {
+	size, err := unix.IoctlGetWinsize(int(like.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return
+	}
+	// A terminal without a size is an ugly one, and no reason to fail.
+	_ = t.control(func(master int) error { return unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) })
+}
+
 // Attach connects the terminal with the caller's streams until the container
 // has closed its side. Where in is a terminal it is switched to raw mode, and
 // its size is passed on, until Attach returns. A read of in that waits for
@@ -80,43 +91,44 @@ func (t *Terminal) Attach(ctx context.Context, in, out *os.File) error {
 	if fd := int(in.Fd()); term.IsTerminal(fd) {
 		state, err := term.MakeRaw(fd)
 		if err != nil {
-			return fmt.Errorf("switching the terminal to raw mode: %w", err)
+			return errors.Join(fmt.Errorf("switching the terminal to raw mode: %w", err), t.master.Close())
 		}
 		defer func() { _ = term.Restore(fd, state) }()
-		stop := t.follow(fd)
+		stop := t.follow(in)
 		defer stop()
 	}
 	go func() {
 		if _, err := io.Copy(t.master, in); err == nil {
-			// The end of input is a character on a terminal.
-			_, _ = t.master.Write([]byte{4})
+			// The end of input is a character on a terminal. In the middle
+			// of a line it ends only that.
+			_, _ = t.master.Write([]byte{endOfTransmission, endOfTransmission})
 		}
 	}()
 	_, err := io.Copy(out, t.master)
 	// The kernel says EIO where the other side is closed (pty(7)).
 	if errors.Is(err, unix.EIO) || errors.Is(err, os.ErrClosed) {
-		err = nil
+		return ctx.Err()
 	}
-	return errors.Join(err, ctx.Err())
+	// Nobody takes the output any more. The container is told by its
+	// terminal, or would wait for ever.
+	return errors.Join(err, t.master.Close(), ctx.Err())
 }
 
-// follow passes the size of the terminal fd on, now and when it changes.
-func (t *Terminal) follow(fd int) (stop func()) {
-	resize := func() {
-		size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
-		if err != nil {
-			return
-		}
-		// A terminal without a size is an ugly one, and no reason to fail.
-		_ = t.control(func(master int) error { return unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) })
-	}
-	changed, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(changed, unix.SIGWINCH)
-	resize()
+const endOfTransmission = 4
+
+// follow passes the size of a terminal on, now and when it changes, and keeps
+// it in raw mode when this process has been stopped: a shell takes that back.
+func (t *Terminal) follow(in *os.File) (stop func()) {
+	changed, done := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(changed, unix.SIGWINCH, unix.SIGCONT)
+	t.Fit(in)
 	go func() {
 		defer close(done)
-		for range changed {
-			resize()
+		for s := range changed {
+			if s == unix.SIGCONT {
+				_, _ = term.MakeRaw(int(in.Fd()))
+			}
+			t.Fit(in)
 		}
 	}()
 	return func() {
@@ -128,9 +140,11 @@ func (t *Terminal) follow(fd int) (stop func()) {
 
 // Close closes the caller's side.
 func (t *Terminal) Close() error {
-	err := t.Slave.Close()
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
+	var errs []error
+	for _, f := range []*os.File{t.Slave, t.master} {
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
-	return errors.Join(err, t.master.Close())
+	return errors.Join(errs...)
 }

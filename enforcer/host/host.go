@@ -152,6 +152,7 @@ func (m machine) facts(ctx context.Context) (h plan.Host, err error) {
 		func() error { h.WaitKillable, err = waitKillable(); return err },
 		func() error { h.OpenFiles, err = openFiles(); return err },
 		func() error { h.ResolvConf, err = m.exists("/etc/resolv.conf"); return err },
+		func() error { h.Hosts, err = m.hosts(); return err },
 		func() error { h.ProcPaths, err = m.procPaths(); return err },
 	} {
 		if err := ctx.Err(); err != nil {
@@ -162,6 +163,18 @@ func (m machine) facts(ctx context.Context) (h plan.Host, err error) {
 		}
 	}
 	return h, nil
+}
+
+// maxHosts bounds the host's list of names, in bytes.
+const maxHosts = 4 << 20
+
+// hosts returns the host's list of names.
+func (m machine) hosts() (string, error) {
+	content, err := m.read("/etc/hosts")
+	if err == nil && len(content) > maxHosts {
+		err = fmt.Errorf("/etc/hosts is larger than %d bytes", maxHosts)
+	}
+	return content, err
 }
 
 // exists tells whether a path of the machine leads to a file.

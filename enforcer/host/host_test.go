@@ -87,6 +87,7 @@ func TestProbeOfFiles(t *testing.T) {
 		"/etc/subuid":                       "ann:100000:65536\n",
 		"/etc/subgid":                       "ann:200000:65536\n",
 		"/etc/resolv.conf":                  "",
+		"/etc/hosts":                        "192.0.2.1 printer\n",
 		"/proc/kcore":                       "",
 		"/proc/sys/kernel/hostname":         "",
 		"/proc/self/cgroup":                 "0::/a\n",
@@ -106,6 +107,7 @@ func TestProbeOfFiles(t *testing.T) {
 		"SubGIDs":     slices.Equal(h.SubGIDs, []plan.IDMap{{Host: 200000, Size: 65536}}),
 		"ProcPaths":   slices.Equal(h.ProcPaths, []string{"/proc/kcore", "/proc/sys"}),
 		"ResolvConf":  h.ResolvConf,
+		"Hosts":       h.Hosts == "192.0.2.1 printer\n",
 		"Cgroup":      h.Cgroup == "/cg/a",
 		"Controllers": slices.Equal(h.Controllers, []string{"memory", "pids"}),
 	} {
@@ -127,7 +129,7 @@ func TestProbeOfAnEmptyMachine(t *testing.T) {
 
 // TestProbeReportsWhatItCannotTell gives it a folder where a file should be.
 func TestProbeReportsWhatItCannotTell(t *testing.T) {
-	for _, name := range []string{"/etc/passwd", "/etc/subuid", "/etc/subgid", "/proc/self/cgroup", "/proc/self/mountinfo"} {
+	for _, name := range []string{"/etc/hosts", "/etc/passwd", "/etc/subuid", "/etc/subgid", "/proc/self/cgroup", "/proc/self/mountinfo"} {
 		t.Run(name, func(t *testing.T) {
 			m := imitation(t, map[string]string{
 				"/usr/bin/newuidmap": setuidProgram, "/usr/bin/newgidmap": setuidProgram,

@@ -74,6 +74,10 @@ func (dst *call) expect(text string) error {
 		dst.want, dst.value = wantErrno, uint32(unix.ENOENT)
 		return nil
 	}
+	if text == "any" {
+		dst.want = wantAny
+		return nil
+	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
 		return fmt.Errorf("unknown result %q", text)

@@ -70,6 +70,8 @@ func fileConstant(name string) (uint64, bool) {
 		return unix.SIOCSIFFLAGS, true
 	case "IFF_UP":
 		return unix.IFF_UP, true
+	case "TCSETS":
+		return unix.TCSETS, true
 	case "TIOCSCTTY":
 		return unix.TIOCSCTTY, true
 	case "AF_INET":
@@ -144,6 +146,8 @@ func processConstant(name string) (uint64, bool) {
 		return unix.RLIMIT_NOFILE, true
 	case "RLIMIT_NPROC":
 		return unix.RLIMIT_NPROC, true
+	case "SIG_SETMASK":
+		return unix.SIG_SETMASK, true
 	case "SIGKILL":
 		return uint64(unix.SIGKILL), true
 	}

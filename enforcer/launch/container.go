@@ -29,6 +29,9 @@ type Spec struct {
 	MapIDs func(pid int) error
 	// Watch starts a process that ends the container when this one is gone.
 	Watch bool
+	// Terminal, where not nil, is the caller's terminal. If this process is
+	// killed, it is put back into the state that it has now.
+	Terminal *os.File
 	// Meanwhile is called while the child works, and may be nil. The
 	// container's program does not run before it has returned nil.
 	Meanwhile func() error
@@ -117,8 +120,8 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 	}
 	// While the child works; its program cannot run before this is done.
 	var err error
-	if s.Watch {
-		if c.watcher, err = watch(int(c.pidfd.Fd())); err != nil {
+	if s.Watch || s.Terminal != nil {
+		if c.watcher, err = watch(int(c.pidfd.Fd()), s.Terminal); err != nil {
 			return err
 		}
 	}

@@ -64,6 +64,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_PRLIMIT64, true
 	case "read":
 		return unix.SYS_READ, true
+	case "rt_sigprocmask":
+		return unix.SYS_RT_SIGPROCMASK, true
 	case "seccomp":
 		return unix.SYS_SECCOMP, true
 	case "setgroups":

@@ -85,6 +85,7 @@ const (
 	wantSuccess want = iota // any but an error
 	wantValue               // exactly value
 	wantErrno               // the error whose number is value
+	wantAny                 // also an error
 	wants
 )
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -25,7 +26,7 @@ func New(r Request) (*Plan, error) {
 	}
 	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}, attached: map[string]Arg{}}
 	for _, step := range []func() error{
-		b.process, b.identity, b.group, b.namespaces, b.filters, b.supervision, b.operations,
+		b.choices, b.process, b.identity, b.group, b.namespaces, b.filters, b.supervision, b.operations,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -46,6 +47,38 @@ type builder struct {
 	// attached are the mounts of the new root, by where they are; their
 	// descriptors stay open until the program is executed.
 	attached map[string]Arg
+}
+
+// choices puts the caller's choices in the place of what the manifest leaves
+// open. The plan names the manifest that was approved.
+func (b *builder) choices() error {
+	if b.Options.Hostname != "" && !isHostname(b.Options.Hostname) {
+		return &ChoiceError{"--hostname " + b.Options.Hostname, "not a name of letters, digits, dashes and dots, of at most 64 bytes", ""}
+	}
+	if b.Mode != Enforce {
+		return nil
+	}
+	var err error
+	if b.plan.Manifest, err = b.Manifest.Digest(); err != nil {
+		return err
+	}
+	chosen := *b.Manifest
+	if chosen.Mounts, err = Mounts(b.Manifest, b.Options); err != nil {
+		return err
+	}
+	b.Manifest = &chosen
+	return b.publish()
+}
+
+// isHostname reports whether the kernel takes a name, and a line of /etc/hosts.
+func isHostname(name string) bool {
+	const most = 64 // HOST_NAME_MAX
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= most && !strings.ContainsRune("-.", rune(name[0]))
 }
 
 // unenforced notes what the host cannot enforce.
@@ -86,9 +119,15 @@ func (b *builder) process() error {
 	if !path.IsAbs(dir) {
 		return fmt.Errorf("the working folder %q is not an absolute path", dir)
 	}
+	args, env := withPrefix(command, s.Prefix), environment(b.Image.Config.Env, b.Options, s.Home)
+	for _, text := range slices.Concat(args, env) {
+		if strings.Contains(text, "\x00") {
+			return fmt.Errorf("the kernel ends %q at the zero byte in it", text)
+		}
+	}
 	b.plan.Process = Process{
-		Program: s.Program, Entry: s.Found, Args: withPrefix(command, s.Prefix), Dir: path.Clean(dir), TTY: b.Options.TTY,
-		Env: environment(b.Image.Config.Env, b.Options, s.Home),
+		Program: s.Program, Entry: s.Found, Args: args, Dir: path.Clean(dir), TTY: b.Options.TTY,
+		Env: env,
 	}
 	return nil
 }
@@ -100,12 +139,16 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // environment is the image's, with what is missing from it and the caller's
 // additions. The last of several settings of one name counts.
 func environment(image []string, o Options, home string) []string {
-	base := []string{"PATH=" + defaultPath, "HOME=" + home, "HOSTNAME=" + hostname}
+	base := []string{"PATH=" + defaultPath, "HOME=" + home, "HOSTNAME=" + o.hostname()}
 	if o.TTY {
 		base = append(base, "TERM=xterm")
 	}
 	values := map[string]string{}
 	var order []string
+	if o.TimeZone != "" {
+		// It would be asked before /etc/localtime.
+		image = slices.DeleteFunc(slices.Clone(image), func(s string) bool { return strings.HasPrefix(s, "TZ=") })
+	}
 	for _, setting := range slices.Concat(base, image, o.Env) {
 		name, _, ok := strings.Cut(setting, "=")
 		if !ok || name == "" {
@@ -123,18 +166,17 @@ func environment(image []string, o Options, home string) []string {
 	return env
 }
 
-// hostname is the same in every container, for a name is something that a
-// program could tell the host by.
-const hostname = "lpm"
+// hostname is the same in every container unless the caller chooses one, for a
+// name is something that a program could tell the host by.
+func (o Options) hostname() string { return cmp.Or(o.Hostname, "lpm") }
 
 func (b *builder) identity() error {
 	s, h := b.Image.Survey, b.Host
-	id := Identity{UID: s.UID, GID: s.GID, Groups: s.Groups}
+	id := Identity{UID: s.UID, GID: s.GID}
 	switch b.identityMode() {
 	case manifest.IdentitySingle:
 		id.UIDs = []IDMap{{Container: s.UID, Host: h.UID, Size: 1}}
 		id.GIDs = []IDMap{{Container: s.GID, Host: h.GID, Size: 1}}
-		id.Groups = nil
 	case manifest.IdentityRange:
 		var err error
 		if id.UIDs, err = RangeMap(h.UID, h.SubUIDs); err != nil {
@@ -142,6 +184,20 @@ func (b *builder) identity() error {
 		}
 		if id.GIDs, err = RangeMap(h.GID, h.SubGIDs); err != nil {
 			return fmt.Errorf("mapping group ids: %w", err)
+		}
+		// The program's own group is one of them, as after a login: a
+		// program of another group that it executes has it too
+		// (CVE-2022-36109).
+		id.Groups = []uint32{s.GID}
+		for _, g := range s.Groups {
+			if !slices.Contains(id.Groups, g) {
+				id.Groups = append(id.Groups, g)
+			}
+		}
+		for _, n := range append([]uint32{s.UID}, id.Groups...) {
+			if n >= rangeSize {
+				return &UnmappedError{ID: n}
+			}
 		}
 		id.Setgroups = true
 	default:
@@ -187,11 +243,6 @@ func (b *builder) supervision() error {
 		return b.layer(nil)
 	}
 	m := b.Manifest
-	digest, err := m.Digest()
-	if err != nil {
-		return err
-	}
-	b.plan.Manifest = digest
 	sup := Supervision{Kernel: m.Syscalls.Kernel, Network: m.Network}
 	for _, s := range m.Syscalls.Allow {
 		if !slices.Contains(sup.Syscalls, s.Name) {

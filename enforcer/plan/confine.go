@@ -64,15 +64,7 @@ func (b *builder) capabilities() error {
 	b.do(about, "setresgid", gid, gid, gid)
 	b.do(about, "setresuid", uid, uid, uid)
 
-	half := func(shift int) Arg { return number(int64(set >> shift & (1<<32 - 1))) }
-	var data []Field
-	for _, shift := range []int{0, 32} {
-		for _, kind := range []string{"effective", "permitted", "inheritable"} {
-			data = append(data, u32(kind, half(shift)))
-		}
-	}
-	header := structure(u32("version", flags("LINUX_CAPABILITY_VERSION_3")), u32("pid", null()))
-	b.do(about, "capset", header, structure(data...))
+	b.do(about, "capset", capabilityHeader(), structure(capabilitySets(set)...))
 	b.do(about, "prctl", flags("PR_CAP_AMBIENT"), flags("PR_CAP_AMBIENT_CLEAR_ALL"), null(), null(), null())
 	for n := range capabilityNames() {
 		if set&(1<<n) != 0 {
@@ -80,4 +72,21 @@ func (b *builder) capabilities() error {
 		}
 	}
 	return nil
+}
+
+// capabilityHeader and capabilitySets are the structures of capset(2), for a
+// process that sets its own.
+func capabilityHeader() Arg {
+	return structure(u32("version", flags("LINUX_CAPABILITY_VERSION_3")), u32("pid", null()))
+}
+
+func capabilitySets(set uint64) []Field {
+	var data []Field
+	for _, shift := range []int{0, 32} {
+		half := number(int64(set >> shift & (1<<32 - 1)))
+		for _, kind := range []string{"effective", "permitted", "inheritable"} {
+			data = append(data, u32(kind, half))
+		}
+	}
+	return data
 }

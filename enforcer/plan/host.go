@@ -35,6 +35,8 @@ type Host struct {
 	OpenFiles int64 `json:"openFiles"`
 	// ResolvConf tells whether the host has an /etc/resolv.conf.
 	ResolvConf bool `json:"resolvConf"`
+	// Hosts is the content of the host's /etc/hosts.
+	Hosts string `json:"hosts,omitempty"`
 	// ProcPaths are those of the paths to mask or make read-only that
 	// exist on this kernel; see [MaskedPaths] and [ReadOnlyPaths].
 	ProcPaths []string `json:"procPaths,omitempty"`

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -21,6 +22,18 @@ func (noSubordinateIDs) Error() string {
 // Hint tells how to get some.
 func (noSubordinateIDs) Hint() string {
 	return "install uidmap (newuidmap, newgidmap), then: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \"$USER\""
+}
+
+// UnmappedError says that the program's user has an id that a range lacks.
+type UnmappedError struct{ ID uint32 }
+
+func (e *UnmappedError) Error() string {
+	return fmt.Sprintf("the user has the id %d, and a range of ids ends with %d", e.ID, rangeSize-1)
+}
+
+// Hint tells the way out.
+func (e *UnmappedError) Hint() string {
+	return "lpm run --user takes another; a manifest with identity: {mode: \"single\"} takes any, if the image needs one user only"
 }
 
 // RangeMap maps the container's id 0 to the caller's own and 1 to 65535 to

@@ -254,6 +254,9 @@ func (b *builder) fileRules(ruleset Arg, handled []string) error {
 	// none can be opened elsewhere, for every other mount is nodev.
 	all.add("/dev", append(readRights(), rightWriteFile, rightIoctlDev)...)
 	all.add("/dev/shm", writeRights()...)
+	if b.Places.Localtime != "" {
+		all.add(path.Join(b.real("/etc"), "localtime"), rightReadFile)
+	}
 	for _, w := range b.Manifest.Filesystem.Writable {
 		all.add(b.real(w.Path), append(readRights(), writeRights()...)...)
 	}

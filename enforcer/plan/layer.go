@@ -57,7 +57,7 @@ func (b *builder) layer(hidden []string) error {
 	entries := map[string]LayerEntry{}
 	add := func(kind LayerKind, p string) { entries[p] = LayerEntry{Path: p, Kind: kind} }
 
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/dev/pts", "/dev/shm"} {
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/dev/pts", shm} {
 		add(LayerDir, dir)
 	}
 	for _, d := range append(devices(), console) {
@@ -69,11 +69,18 @@ func (b *builder) layer(hidden []string) error {
 	} {
 		entries["/dev/"+name] = LayerEntry{Path: "/dev/" + name, Kind: LayerSymlink, Target: target}
 	}
-	etc := b.real("/etc")
-	for name, content := range map[string]string{
+	etc, hostname := b.real("/etc"), b.Options.hostname()
+	files := map[string]string{
 		"hostname": hostname + "\n", "hosts": "127.0.0.1\tlocalhost " + hostname + "\n::1\tlocalhost " + hostname + "\n",
 		"resolv.conf": "",
-	} {
+	}
+	if b.networkMode() == manifest.NetworkHost {
+		files["hosts"] += b.Host.Hosts
+	}
+	if b.Places.Localtime != "" {
+		files["localtime"] = ""
+	}
+	for name, content := range files {
 		p := path.Join(etc, name)
 		entries[p] = LayerEntry{Path: p, Kind: LayerFile, Content: content}
 	}
@@ -127,7 +134,7 @@ func (b *builder) mountPoints(add func(LayerKind, string)) error {
 func (b *builder) claim(p string) error {
 	real := b.real(p)
 	for _, own := range []string{"/proc", "/sys", "/dev"} {
-		if real == own || strings.HasPrefix(real, own+"/") && real != "/dev/shm" {
+		if real == own || strings.HasPrefix(real, own+"/") && real != shm {
 			return fmt.Errorf("the manifest mounts at %q, which every container has of its own", p)
 		}
 	}

@@ -13,7 +13,7 @@ type Op struct {
 	// Out names the descriptor that the call returns, for later operations.
 	Out string `json:"out,omitempty"`
 	// Want is the one result that counts as success, a number or the name of
-	// an error; empty is any result that is not an error.
+	// an error; empty is any result that is not an error, "any" every one.
 	Want string `json:"want,omitempty"`
 	// About says what the operation is for.
 	About string `json:"about,omitempty"`

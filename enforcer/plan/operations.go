@@ -144,6 +144,7 @@ func how(open, resolve string) Arg {
 
 // system sets what belongs to the UTS and network namespaces.
 func (b *builder) system() error {
+	hostname := b.Options.hostname()
 	b.do("setting the host name", "sethostname", text(hostname), number(int64(len(hostname))))
 	if b.networkMode() == manifest.NetworkHost || !b.grants("socket") {
 		return nil
@@ -171,6 +172,9 @@ func (b *builder) session() error {
 		b.do(about, "ioctl", number(0), flags("TIOCSCTTY"), null())
 	}
 	b.do(about, "umask", number(0o022))
+	// Whatever lpm was started with.
+	none := structure(u64("set", null()))
+	b.do(about, "rt_sigprocmask", flags("SIG_SETMASK"), none, null(), size(none))
 	// The caller's session keyring is inherited. A new one counts against the
 	// caller's quota of keys, so that it is made only where it can be reached.
 	if b.Mode == Record || b.grants("keyctl") || b.grants("add_key") || b.grants("request_key") {

@@ -27,6 +27,13 @@ func TestRefused(t *testing.T) {
 			r.Manifest.Identity.Mode = manifest.IdentityRange
 			r.Host.SubGIDs = []plan.IDMap{{Host: 1, Size: 100}}
 		}, "subordinate"},
+		{"a user past the range", func(r *plan.Request) { r.Manifest.Identity.Mode = manifest.IdentityRange; r.Image.Survey.UID = 65536 }, "65536"},
+		{"a group past the range", func(r *plan.Request) {
+			r.Manifest.Identity.Mode = manifest.IdentityRange
+			r.Image.Survey.Groups = []uint32{70000}
+		}, "70000"},
+		{"a variable that would be cut", func(r *plan.Request) { r.Image.Config.Env = []string{"A=b\x00c"} }, "zero byte"},
+		{"an argument that would be cut", func(r *plan.Request) { r.Image.Config.Cmd = []string{"b\x00c"} }, "zero byte"},
 		{"a folder that is relative", func(r *plan.Request) { r.Options.WorkingDir = "srv" }, "absolute"},
 		{"a writable file", func(r *plan.Request) {
 			r.Manifest.Filesystem.Writable = []manifest.WritablePath{{Path: "/etc/conf"}}
@@ -160,6 +167,31 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("%s is set twice", name)
 			}
 		}
+	}
+}
+
+// TestTimeZone: a chosen time zone is in /etc/localtime, and in no variable of
+// the image.
+func TestTimeZone(t *testing.T) {
+	p, err := plan.New(request(func(r *plan.Request) {
+		r.Image.Config.Env = []string{"TZ=America/Lima", "TZDIR=/x"}
+		r.Options.TimeZone, r.Places.Localtime = "Europe/Berlin", "/usr/share/zoneinfo/Europe/Berlin"
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(p.Process.Env, func(s string) bool { return strings.HasPrefix(s, "TZ=") }) || !slices.Contains(p.Process.Env, "TZDIR=/x") {
+		t.Errorf("environment %q", p.Process.Env)
+	}
+	if text := print(p); !strings.Contains(text, `"/usr/share/zoneinfo/Europe/Berlin"`) || !strings.Contains(text, "layer file /etc/localtime") {
+		t.Error("the file is not mounted")
+	}
+	p, err = plan.New(request(func(r *plan.Request) {
+		r.Image.Config.Env = []string{"TZ=America/Lima"}
+		r.Options.TimeZone, r.Options.Env = "Europe/Berlin", []string{"TZ=UTC"}
+	}))
+	if err != nil || !slices.Contains(p.Process.Env, "TZ=UTC") {
+		t.Errorf("the caller's own variable: %v", err)
 	}
 }
 

@@ -30,7 +30,12 @@ type Places struct {
 	Tree, Layer, Mount, Scratch string
 	// Volumes gives the folder of each named volume of the manifest.
 	Volumes map[string]string
+	// Localtime is the file of the time zone that was chosen, or empty.
+	Localtime string
 }
+
+// LocalTime chooses the host's time zone.
+const LocalTime = "local"
 
 // Options are the caller's choices for one launch.
 type Options struct {
@@ -40,8 +45,21 @@ type Options struct {
 	Entrypoint []string
 	// Env adds to the image's environment, as "NAME=value".
 	Env []string
+	// User replaces the image's, in the same form; see [Config].
+	User string
 	// WorkingDir replaces the image's.
 	WorkingDir string
+	// Hostname is the container's name for itself; empty is "lpm".
+	Hostname string
+	// TimeZone is the name of a time zone that the host knows, [LocalTime]
+	// for the host's own, or empty for the image's.
+	TimeZone string
+	// Volumes and NoMounts choose among the manifest's mounts: what is at a
+	// path, and which optional ones are left out. See [Mounts].
+	Volumes  []Volume
+	NoMounts []string
+	// Ports are those that the caller counts on; they grant nothing.
+	Ports []Port
 	// TTY gives the container a terminal of its own; Console is its path on
 	// the host.
 	TTY     bool

@@ -156,6 +156,9 @@ func (b *builder) kernelFiles() error {
 	return nil
 }
 
+// shm is where C libraries keep shared memory, for every user to write to.
+const shm = "/dev/shm"
+
 // deviceFiles mounts /dev: the prepared folder, with the nodes of the host
 // bound to the places it has for them. A user namespace cannot make nodes.
 func (b *builder) deviceFiles() error {
@@ -180,9 +183,9 @@ func (b *builder) deviceFiles() error {
 	if b.Mode == Record || b.grantsDevice(ptmx) {
 		b.attachIn(about, b.newTerminals(about), devFD, "pts")
 	}
-	shm := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
+	m := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
 		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
-	b.attachIn(about, shm, devFD, "shm")
+	b.attachIn(about, m, devFD, "shm")
 	if b.Mode == Record {
 		return nil
 	}
@@ -261,7 +264,10 @@ func (b *builder) writablePath(w manifest.WritablePath, real string) error {
 		bytes = manifest.DefaultWritableSize
 	}
 	f := b.fact(w.Path)
-	if !f.Exists {
+	switch {
+	case real == shm:
+		f = PathFact{Real: shm, Mode: 0o1777}
+	case !f.Exists:
 		f.Mode, f.UID, f.GID = 0o755, b.plan.Identity.UID, b.plan.Identity.GID
 	}
 	if f.Exists && !f.Empty || b.mountBelow(real) {
@@ -306,7 +312,7 @@ func (b *builder) mountBelow(dir string) bool {
 	})
 }
 
-// mounts binds volumes and folders of the host.
+// mounts binds volumes, folders of the host, and files that tell of it.
 func (b *builder) mounts() error {
 	if b.Mode == Enforce {
 		for _, m := range b.Manifest.Mounts {
@@ -322,8 +328,12 @@ func (b *builder) mounts() error {
 			b.bind(about, source, b.real(m.Path), m.Write)
 		}
 	}
+	etc := b.real("/etc")
 	if b.networkMode() == manifest.NetworkHost && b.Host.ResolvConf {
-		b.bind("mounting /etc/resolv.conf", "/etc/resolv.conf", path.Join(b.real("/etc"), "resolv.conf"), false)
+		b.bind("mounting /etc/resolv.conf", "/etc/resolv.conf", path.Join(etc, "resolv.conf"), false)
+	}
+	if b.Places.Localtime != "" {
+		b.bindExact("mounting /etc/localtime", b.Places.Localtime, path.Join(etc, "localtime"), false)
 	}
 	return nil
 }

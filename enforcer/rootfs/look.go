@@ -1,14 +1,12 @@
 package rootfs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 
-	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -20,7 +18,8 @@ type Request struct {
 	Tree string `json:"tree"`
 	// Cache is a file for what stays the same from one look to the next.
 	Cache string `json:"cache"`
-	// User is the image's user, as in its configuration.
+	// User is who the program runs as, as in an image's configuration:
+	// "user", "uid", "user:group" or "uid:gid". Empty is root.
 	User string `json:"user,omitempty"`
 	// Program is the command's first word, Env and Dir where it is looked
 	// for.
@@ -30,10 +29,6 @@ type Request struct {
 	// Paths are the paths to describe.
 	Paths []string `json:"paths,omitempty"`
 }
-
-// maxAccounts bounds what is read of an image's lists of users and groups, in
-// bytes.
-const maxAccounts = 1 << 20
 
 // Look surveys the tree. Where its files have several owners it must run in
 // the user namespace that maps them. A program that cannot be started comes
@@ -57,30 +52,6 @@ func Look(ctx context.Context, r Request) (plan.Survey, error) {
 		}
 	}
 	return s, nil
-}
-
-// user resolves the image's user by the image's own lists.
-func (t tree) user(s *plan.Survey, spec string) error {
-	passwd, err := t.read("/etc/passwd", maxAccounts)
-	if err != nil {
-		return fmt.Errorf("reading the image's users: %w", err)
-	}
-	group, err := t.read("/etc/group", maxAccounts)
-	if err != nil {
-		return fmt.Errorf("reading the image's groups: %w", err)
-	}
-	u, err := user.GetExecUser(spec, &user.ExecUser{Home: "/"}, bytes.NewReader(passwd), bytes.NewReader(group))
-	if err != nil {
-		return fmt.Errorf("looking up the image's user %q: %w", spec, err)
-	}
-	s.UID, s.GID, s.Home = uint32(u.Uid), uint32(u.Gid), u.Home
-	for _, g := range u.Sgids {
-		s.Groups = append(s.Groups, uint32(g))
-	}
-	if s.Home == "" {
-		s.Home = "/"
-	}
-	return nil
 }
 
 func (t tree) describe(p string) (plan.PathFact, error) {

@@ -114,12 +114,14 @@ func TestProgram(t *testing.T) {
 
 var errAny = errors.New("any error")
 
-// TestUser resolves the image's user by the image's own lists.
+// TestUser resolves the image's user by the image's own lists. Lines that are
+// none name nobody: an id that cannot be read is not root's.
 func TestUser(t *testing.T) {
 	root := image(t, map[string]string{
-		"prog*":      "binary",
-		"etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/var/www:/bin/sh\nbroken line\n",
-		"etc/group":  "web:x:34:\nlogs:x:50:web\n",
+		"prog*": "binary",
+		"etc/passwd": "root:x:0:0::/root:/bin/sh\nbroken line\n\nweb:x:33:34::/var/www:/bin/sh\nweb:x:35:36::/second:/bin/sh\n" +
+			"short:x:40\nword:x:forty:40::/:\nempty:x:::::\nnegative:x:-5:-5::/:\nlarge:x:4294967295:40::/:\nhomeless:x:41:41",
+		"etc/group": "web:x:34:\nlogs:x:50:web,1234\nbad:x:fifty:web\nbackup:x:51:root,web\n",
 	})
 	tests := []struct {
 		spec     string
@@ -128,20 +130,37 @@ func TestUser(t *testing.T) {
 		home     string
 		fails    bool
 	}{
-		{spec: "", uid: 0, gid: 0, home: "/root"},
-		{spec: "web", uid: 33, gid: 34, groups: []uint32{50}, home: "/var/www"},
+		{spec: "", uid: 0, gid: 0, groups: []uint32{51}, home: "/root"},
+		{spec: "web", uid: 33, gid: 34, groups: []uint32{50, 51}, home: "/var/www"},
+		{spec: "web:", uid: 33, gid: 34, groups: []uint32{50, 51}, home: "/var/www"},
+		{spec: "33", uid: 33, gid: 34, groups: []uint32{50, 51}, home: "/var/www"},
 		{spec: "web:logs", uid: 33, gid: 50, home: "/var/www"},
+		{spec: "web:77", uid: 33, gid: 77, home: "/var/www"},
+		{spec: "33:logs", uid: 33, gid: 50, home: "/var/www"},
+		{spec: ":logs", uid: 0, gid: 50, home: "/root"},
 		{spec: "1234", uid: 1234, gid: 0, home: "/"},
 		{spec: "1234:5678", uid: 1234, gid: 5678, home: "/"},
+		{spec: "homeless", uid: 41, gid: 41, home: "/"},
 		{spec: "nobody-here", fails: true},
+		{spec: "nobody-here:logs", fails: true},
+		{spec: "web:nogroup-here", fails: true},
+		{spec: "web:bad", fails: true},
 		{spec: "-5", fails: true},
+		{spec: "2147483648", fails: true},
+		{spec: "0:4294967296", fails: true},
+		{spec: "short", fails: true},
+		{spec: "word", fails: true},
+		{spec: "empty", fails: true},
+		{spec: "negative", fails: true},
+		{spec: "large", fails: true},
+		{spec: "web\nroot", fails: true},
 	}
 	for _, test := range tests {
 		t.Run(test.spec, func(t *testing.T) {
 			s, err := look(t, root, func(r *Request) { r.User = test.spec })
 			if test.fails {
-				if err == nil {
-					t.Errorf("found %d:%d", s.UID, s.GID)
+				if failed, ok := errors.AsType[*UserError](err); !ok || failed.User != test.spec || failed.Hint() == "" {
+					t.Errorf("found %d:%d, error %v", s.UID, s.GID, err)
 				}
 				return
 			}
@@ -152,24 +171,46 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestHostileLists: lists of users that are no files are refused at once.
+// TestHostileLists: lists of users that are no files, and what may be cut in
+// the middle of a line, are refused at once.
 func TestHostileLists(t *testing.T) {
 	for name, make := range map[string]func(at string) error{
 		"a fifo":             func(at string) error { return unix.Mkfifo(at, 0o644) },
 		"a folder":           func(at string) error { return os.Mkdir(at, 0o755) },
 		"a link to a device": func(at string) error { return os.Symlink("/dev/zero", at) },
 		"a magic link":       func(at string) error { return os.Symlink("/proc/self/environ", at) },
+		"a loop":             func(at string) error { return os.Symlink("passwd", at) },
+		"a large file": func(at string) error {
+			return os.WriteFile(at, []byte("web:x:33:33::/:\n"+strings.Repeat("#\n", maxAccounts/2)), 0o644)
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			root := image(t, map[string]string{"prog*": "binary", "etc/": ""})
-			if err := make(filepath.Join(root, "etc/passwd")); err != nil {
-				t.Fatal(err)
-			}
-			s, err := look(t, root, func(r *Request) { r.User = "web" })
-			if err == nil {
-				t.Errorf("found %d:%d", s.UID, s.GID)
-			}
-		})
+		for _, list := range []string{"etc/passwd", "etc/group"} {
+			t.Run(name+" at "+list, func(t *testing.T) {
+				root := image(t, map[string]string{"prog*": "binary", "etc/": ""})
+				if err := make(filepath.Join(root, list)); err != nil {
+					t.Fatal(err)
+				}
+				s, err := look(t, root, func(r *Request) { r.User = "web" })
+				if err == nil {
+					t.Errorf("found %d:%d", s.UID, s.GID)
+				}
+			})
+		}
+	}
+}
+
+// TestListsOfTheHost: links out of the tree lead back into it.
+func TestListsOfTheHost(t *testing.T) {
+	root := image(t, map[string]string{
+		"prog*": "binary", "etc/passwd -> ../../../../../../../../etc/users": "", "etc/users": "web:x:33:33::/:\n",
+		"etc/group -> /etc/groups": "",
+	})
+	s, err := look(t, root, func(r *Request) { r.User = "web" })
+	if err != nil || s.UID != 33 {
+		t.Errorf("uid %d, error %v", s.UID, err)
+	}
+	if _, err := look(t, root, func(r *Request) { r.User = "daemon" }); err == nil {
+		t.Error("a user of the host was found in the image")
 	}
 }
 
