@@ -11,6 +11,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
+// image returns the path of a test image.
+func (b *bench) image(name string) string {
+	return filepath.Join(b.images, name+".tar")
+}
+
 // unpack lays a test image's tree out in a folder, owned by the caller, for
 // the tools that start from one. It returns the folder.
 func (b *bench) unpack(ctx context.Context, name string) (string, error) {
@@ -32,22 +37,4 @@ func (b *bench) unpack(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("unpacking image %q: %w: %s", name, err, out)
 	}
 	return tree, nil
-}
-
-// approve takes a test image through the whole loop, so that it can run.
-func (b *bench) approve(ctx context.Context, name string) error {
-	proposal := filepath.Join(b.work, name+".cue")
-	steps := [][]string{
-		{"load", b.image(name)},
-		{"analyze", "-o", proposal, name},
-		{"attach", name, proposal},
-		{"key", "new"},
-		{"approve", "--yes", name},
-	}
-	for _, args := range steps {
-		if out, err := exec.CommandContext(ctx, b.lpm, args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("lpm %s: %w: %s", args[0], err, out)
-		}
-	}
-	return nil
 }
