@@ -50,6 +50,7 @@ type topic struct {
 func (b *bench) topics() []topic {
 	return []topic{
 		{"launch", b.launch},
+		{"options", b.options},
 		{"redis", b.redis},
 		{"record", b.record},
 	}
