@@ -29,6 +29,7 @@ type bench struct {
 	lpm    string // the program
 	floor  string // the compiled floor
 	docker string // Docker's default profile
+	caller string // the compiled program that makes calls
 	images string // the folder of the test images
 	work   string // an empty folder for what is made on the way
 	rounds int    // how often each launcher has its turn
@@ -51,6 +52,8 @@ func (b *bench) topics() []topic {
 	return []topic{
 		{"launch", b.launch},
 		{"options", b.options},
+		{"calls", b.calls},
+		{"share", b.share},
 		{"redis", b.redis},
 		{"record", b.record},
 	}
@@ -69,6 +72,7 @@ func main() {
 	}
 	flag.StringVar(&b.lpm, "lpm", "", "the lpm `program`")
 	flag.StringVar(&b.floor, "floor", "", "the compiled floor")
+	flag.StringVar(&b.caller, "caller", "", "the compiled program that makes calls")
 	flag.StringVar(&b.docker, "docker", "", "the `file` with Docker's default profile")
 	flag.StringVar(&b.images, "images", "", "`folder` with the test images, to which others are added")
 	flag.StringVar(&b.work, "work", "", "an empty `folder`")

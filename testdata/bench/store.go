@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -85,6 +87,19 @@ func (l *launchable) anyway(ctx context.Context) error {
 	}
 	fmt.Printf("\n%s is run with --best-effort: %s\n", l.run[len(l.run)-1], gist(err.Error()))
 	return nil
+}
+
+// plan returns what a launch of the image does.
+func (l *launchable) plan(ctx context.Context) (*plan.Plan, error) {
+	out, err := l.lpm(ctx, append([]string{"run", "--dry-run", "-o", "json"}, l.run[2:]...)...)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan.Plan{}
+	if err := json.Unmarshal(out, p); err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	return p, nil
 }
 
 // unbounded is a manifest without what needs a cgroup.
