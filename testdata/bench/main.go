@@ -55,6 +55,7 @@ func (b *bench) topics() []topic {
 		{"calls", b.calls},
 		{"share", b.share},
 		{"redis", b.redis},
+		{"nginx", b.nginx},
 		{"record", b.record},
 	}
 }
