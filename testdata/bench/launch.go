@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os/exec"
-	"time"
+	"path/filepath"
 )
+
+// launcher is one way of starting a container.
+type launcher struct {
+	name string
+	command
+}
 
 // launch compares how long it takes to run a program that does nothing, from
 // the start of the launcher to its end.
@@ -14,51 +20,68 @@ func (b *bench) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.approve(ctx, "tiny"); err != nil {
-		return err
-	}
-	run, err := b.runs(ctx, "tiny")
+	m, err := b.propose(ctx, "tiny")
 	if err != nil {
 		return err
 	}
-	all := []*alternative{
-		{name: "lpm run", measure: milliseconds(run[0], run[1:]...)},
-		{name: "bwrap --unshare-all", measure: milliseconds("bwrap", "--unshare-all",
-			"--ro-bind", tree, "/", "--proc", "/proc", "--tmpfs", "/tmp", "/bin/true")},
-		{name: "C floor", measure: milliseconds(b.floor, tree, "/bin/true")},
-	}
-	if err := takeTurns(ctx, b.rounds, all); err != nil {
+	tiny, err := b.approve(ctx, "tiny", "plain", unbounded(m))
+	if err != nil {
 		return err
 	}
-	return report(fmt.Sprintf("Launching /bin/true (one static program), %d times each", b.rounds), "ms", all)
+	docker, filter, err := b.dockerFilter()
+	if err != nil {
+		return err
+	}
+	bare, filtered := filepath.Join(b.work, "bare"), filepath.Join(b.work, "filtered")
+	if err := errors.Join(writeBundle(bare, tree, nil), writeBundle(filtered, tree, docker.profile)); err != nil {
+		return err
+	}
+	place := b.placeForCrun(ctx, bare)
+	root := []string{"--ro-bind", tree, "/", "--proc", "/proc"}
+	all := []launcher{
+		{"lpm run", command{args: tiny.run, env: tiny.env}},
+		{"bwrap --unshare-all", command{args: append(append([]string{"bwrap", "--unshare-all"}, root...),
+			"--tmpfs", "/tmp", "/bin/true")}},
+		// As near to what lpm does as bwrap's options get.
+		{"bwrap, filter and more", command{input: filter, args: append(append([]string{"bwrap", "--unshare-all"}, root...),
+			"--dev", "/dev", "--tmpfs", "/dev/shm", "--hostname", "lpm", "--die-with-parent", "--new-session",
+			"--cap-drop", "ALL", "--clearenv", "--setenv", "PATH", "/bin", "--seccomp", "3", "/bin/true")}},
+		{"crun", b.crun(bare, place)},
+		{"crun, filter", b.crun(filtered, place)},
+		{"runc", b.runc(bare)},
+		{"runc, filter", b.runc(filtered)},
+		{"C floor", command{args: []string{b.floor, tree, "/bin/true"}}},
+		{"no container", command{args: []string{filepath.Join(tree, "bin/true")}}},
+	}
+	c := &comparison{
+		title:      "Launching /bin/true (one static program); filters of others are Docker's default",
+		quantities: launchQuantities(), rounds: b.rounds,
+	}
+	return timeLaunches(ctx, c, all)
 }
 
-// runs returns the command that runs an approved image here. Where the host
-// cannot enforce all of the manifest, it says so and goes on with the rest.
-func (b *bench) runs(ctx context.Context, name string) ([]string, error) {
-	strict := []string{b.lpm, "run", name}
-	out, err := exec.CommandContext(ctx, strict[0], strict[1:]...).CombinedOutput()
-	if err == nil {
-		return strict, nil
-	}
-	fmt.Printf("lpm run is measured with --best-effort here:\n%s", out)
-	effort := []string{b.lpm, "run", "--best-effort", name}
-	if out, err = exec.CommandContext(ctx, effort[0], effort[1:]...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("lpm run: %w: %s", err, out)
-	}
-	return effort, nil
+func launchQuantities() []quantity {
+	return []quantity{{unit: "ms", tail: true}, {unit: "processor ms"}}
 }
 
-// milliseconds returns a measurement of how long a command takes.
-func milliseconds(name string, args ...string) func(context.Context) (float64, error) {
-	return func(ctx context.Context) (float64, error) {
-		cmd := exec.CommandContext(ctx, name, args...)
-		started := time.Now()
-		out, err := cmd.CombinedOutput()
-		took := time.Since(started)
-		if err != nil {
-			return 0, fmt.Errorf("%w: %s", err, out)
+// timeLaunches adds to a comparison the launchers that work here, names the
+// others, and runs it. The first has to work.
+func timeLaunches(ctx context.Context, c *comparison, all []launcher) error {
+	for i, l := range all {
+		err := l.try(ctx)
+		switch {
+		case err != nil && i == 0:
+			return fmt.Errorf("%s: %w", l.name, err)
+		case err != nil:
+			fmt.Printf("\nNot compared: %s: %v\n", l.name, err)
+			continue
 		}
-		return float64(took.Microseconds()) / 1000, nil
+		s, err := l.start(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+		defer s.close()
+		c.all = append(c.all, &alternative{name: l.name, measure: s.measure})
 	}
+	return c.run(ctx)
 }
