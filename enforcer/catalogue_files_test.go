@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,7 +133,11 @@ func hostFileAttacks() []attack {
 		},
 		{
 			name: "readonly_remount", source: "mount_setattr(2), mount_namespaces(7)", tries: "makes a read-only folder of the host writable",
-			base: both(folder.readOnly, calls("mount_setattr")), grant: mounting, setup: folder.make,
+			base: both(folder.readOnly, calls("mount_setattr")), grant: mounting, setup: folder.make, unless: folder.apart,
+		},
+		{
+			name: "readonly_proc", source: "mount_setattr(2), proc_sys(5)", tries: "makes the kernel's settings writable",
+			base: calls("mount_setattr"), grant: mounting, never: "Landlock refuses it",
 		},
 		{
 			name: "hard_link_out", source: "link(2), EXDEV", tries: "links a file that it may only read to where it may write",
@@ -258,6 +263,15 @@ func leaveBehind(t *testing.T, l *lab) (args []string, after func(o outcome) boo
 		l.run(a.manifest(writable("/srv"), data), append([]string{a.program(), "leave"}, places()...)...)
 	}
 	return nil, nil
+}
+
+// apart is the reason why a read-only mount stays one against all that a
+// manifest can grant: it is below nothing that can be written to.
+func (f *sharedFolder) apart(*lab) string {
+	if !strings.HasPrefix(f.path, "/tmp/") {
+		return "Landlock refuses to write there"
+	}
+	return ""
 }
 
 // places are those that a container can write to in the tests that ask for

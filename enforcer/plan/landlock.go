@@ -68,6 +68,7 @@ func (b *builder) landlock() error {
 		}
 	}
 	b.sayUnenforced(missing)
+	b.sayReopened()
 	return b.restrict(l.Uses)
 }
 
@@ -116,8 +117,7 @@ func writeRights() []string {
 // are the first wall. One that has to make a user namespace for that cannot:
 // there the flags are locked (mount_namespaces(7)).
 func (b *builder) mountsInside() string {
-	admin := slices.ContainsFunc(b.Manifest.Capabilities, func(c manifest.Capability) bool { return c.Name == "CAP_SYS_ADMIN" })
-	if admin || !b.grants("unshare") || !b.anyProgram() || len(b.Manifest.Filesystem.Readable) > 0 {
+	if b.admin() || !b.grants("unshare") || !b.anyProgram() || len(b.Manifest.Filesystem.Readable) > 0 {
 		return ""
 	}
 	for _, call := range []string{"mount", "move_mount", "pivot_root", "umount2"} {
@@ -126,6 +126,41 @@ func (b *builder) mountsInside() string {
 		}
 	}
 	return ""
+}
+
+func (b *builder) admin() bool {
+	return slices.ContainsFunc(b.Manifest.Capabilities, func(c manifest.Capability) bool { return c.Name == "CAP_SYS_ADMIN" })
+}
+
+// takesFlags reports whether the container can take the read-only flag off
+// mounts: Landlock refuses every call for that but mount_setattr. What it
+// refuses to be written to is then all that keeps them.
+func (b *builder) takesFlags() bool {
+	return b.Mode == Enforce && b.admin() && b.grants("mount_setattr")
+}
+
+// sayReopened notes the read-only mounts that Landlock does not keep: its rules
+// for a folder hold for all that is mounted below.
+func (b *builder) sayReopened() {
+	if !b.takesFlags() {
+		return
+	}
+	writable := []string{"/dev/shm"}
+	for _, w := range b.Manifest.Filesystem.Writable {
+		writable = append(writable, b.real(w.Path))
+	}
+	for _, m := range b.Manifest.Mounts {
+		if m.Write {
+			writable = append(writable, b.real(m.Path))
+		}
+	}
+	for _, m := range b.Manifest.Mounts {
+		p := b.real(m.Path)
+		i := slices.IndexFunc(writable, func(w string) bool { return strings.HasPrefix(p, strings.TrimSuffix(w, "/")+"/") })
+		if !m.Write && i >= 0 {
+			b.unenforced("the read-only mount at %s: it is below %s, which can be written to, and CAP_SYS_ADMIN with mount_setattr takes the flag off", m.Path, writable[i])
+		}
+	}
 }
 
 // netRights are the rights over ports, on the host's network. On a network of
@@ -164,6 +199,8 @@ func (b *builder) onlyWall(r LandlockRight) string {
 		return "filesystem.readable"
 	case r.Name == rightBind, r.Name == rightConnect:
 		return "the ports of network"
+	case b.takesFlags() && slices.Contains(writeRights(), r.Name):
+		return "read-only mounts, whose flag CAP_SYS_ADMIN with mount_setattr takes off"
 	case r.Name == scopeAbstract && host:
 		return "the abstract Unix sockets of the host, which are reached through its network"
 	}
@@ -248,8 +285,12 @@ func (b *builder) fileRules(ruleset Arg, handled []string) error {
 	}
 	// A process writes to its own folder there (comm of another thread,
 	// oom_score_adj, uid_map), which no rule can name before it exists. What
-	// else could be written below /proc is masked, read-only or root's.
-	all.add("/proc", append(readRights(), rightWriteFile, rightTruncate)...)
+	// else could be written below /proc is masked, read-only or root's. Where
+	// that is not certain, nothing is written there.
+	all.add("/proc", readRights()...)
+	if !b.takesFlags() {
+		all.add("/proc", rightWriteFile, rightTruncate)
+	}
 	// All devices that the container has are here, each bound for it, and
 	// none can be opened elsewhere, for every other mount is nodev.
 	all.add("/dev", append(readRights(), rightWriteFile, rightIoctlDev)...)

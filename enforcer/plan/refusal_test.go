@@ -88,6 +88,17 @@ func TestUnenforceable(t *testing.T) {
 			hostNetwork(r)
 			r.Manifest.Network.Listen[0].Protocol = manifest.UDP
 		}, "UDP"},
+		{"a read-only mount that can be reopened", func(r *plan.Request) {
+			r.Manifest.Capabilities = []manifest.Capability{{Name: "CAP_SYS_ADMIN"}}
+			r.Manifest.Syscalls.Allow = append(r.Manifest.Syscalls.Allow, manifest.Syscall{Name: "mount_setattr"})
+			r.Manifest.Filesystem.Writable = []manifest.WritablePath{{Path: "/srv"}}
+			r.Manifest.Mounts = []manifest.Mount{{Path: "/srv/folder", Host: "/home/user/folder"}}
+		}, "read-only mount at /srv/folder"},
+		{"read-only mounts that can be reopened, and a Landlock that knows no truncate", func(r *plan.Request) {
+			r.Manifest.Capabilities = []manifest.Capability{{Name: "CAP_SYS_ADMIN"}}
+			r.Manifest.Syscalls.Allow = append(r.Manifest.Syscalls.Allow, manifest.Syscall{Name: "mount_setattr"})
+			r.Host.LandlockABI = 2
+		}, "read-only mounts"},
 		{"memory without a cgroup", func(r *plan.Request) { r.Manifest.Resources.Memory = 1 << 20 }, "memory"},
 		{"processor time without a cgroup", func(r *plan.Request) { r.Manifest.Resources.MilliCPU = 500 }, "milliCPU"},
 		{"processes of a range without a cgroup", func(r *plan.Request) {
