@@ -19,6 +19,9 @@ import (
 	"github.com/least-privilege/lpm/manifest"
 )
 
+// settled is a time in which a program has certainly said how it takes signals.
+const settled = 3 * time.Second
+
 // TestHowRunsEnd runs the static image, which has one program.
 func TestHowRunsEnd(t *testing.T) {
 	l := newLab(t, "static")
@@ -64,7 +67,7 @@ func TestHowRunsEnd(t *testing.T) {
 	})
 	t.Run("by time, in an orderly way", func(t *testing.T) {
 		j := l.job(t, "wait")
-		j.For = 300 * time.Millisecond
+		j.For = settled
 		o := l.run(t, j)
 		if o.Failure != nil || len(o.Warnings) > 0 || !strings.Contains(printed(t, j), "SIGTERM") {
 			t.Errorf("failure %v, warnings %q, printed %q", o.Failure, o.Warnings, printed(t, j))
@@ -72,7 +75,7 @@ func TestHowRunsEnd(t *testing.T) {
 	})
 	t.Run("killed after the grace time", func(t *testing.T) {
 		j := l.job(t, "ignore-signals", "1h")
-		j.For, j.Grace = 300*time.Millisecond, 100*time.Millisecond
+		j.For, j.Grace = settled, 100*time.Millisecond
 		if o := l.run(t, j); o.Failure != nil || !mentions(o.Warnings, "killed") {
 			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
 		}
