@@ -33,7 +33,7 @@ test-vm: ## the kernel tests in a virtual machine with an older kernel and syste
 	@testdata/deps test-vm
 	@testdata/vm/run
 
-bench: ## what launching and recording cost, as ratios
+bench: ## launches, calls, servers and recording beside others', as ratios
 	@testdata/deps bench
 	@testdata/bench/run
 
