@@ -92,7 +92,7 @@ func (f *Flags) Complete(args []string) error {
 	for _, name := range f.envFiles {
 		more, err := readEnvFile(name)
 		if err != nil {
-			return err
+			return fmt.Errorf("--env-file: %w", err)
 		}
 		env = append(env, more...)
 	}
