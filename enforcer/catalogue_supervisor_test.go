@@ -12,7 +12,7 @@ func supervisorAttacks() []attack {
 	var ports [3]uint16
 	return []attack{
 		{
-			name: "race_listen", source: "seccomp_unotify(2); ip(7), IP_LOCAL_PORT_RANGE", tries: "takes the granted port from a socket that is about to listen",
+			name: "listen_lost_port", source: "connect(2), AF_UNSPEC; ip(7), IP_LOCAL_PORT_RANGE", tries: "listens by a socket that has lost its granted port",
 			base: func(m *manifest.Manifest) {
 				hostNetwork(ports[0], ports[0])(m)
 				listens(ports[1])(m)

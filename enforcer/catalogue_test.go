@@ -81,6 +81,7 @@ func (a attack) refused(t *testing.T, l *lab) {
 	case escaped || o.succeeded():
 		t.Errorf("the attempt succeeded: %s", o)
 	case o.Code == 1 && strings.Contains(o.out, "refused: "):
+		t.Log(o)
 	case a.dies != "" && o.Code == 128+int(unix.SignalNum(a.dies)):
 	default:
 		a.lacking(t, l, o)

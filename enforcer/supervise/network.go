@@ -98,21 +98,52 @@ func (e *Enforcer) listen(c *Call) Verdict {
 	if err != nil {
 		return Verdict{Errno: unix.ENOTSOCK}
 	}
-	var port int
-	switch at := at.(type) {
-	case *unix.SockaddrInet4:
-		port = at.Port
-	case *unix.SockaddrInet6:
-		port = at.Port
+	switch at.(type) {
+	case *unix.SockaddrInet4, *unix.SockaddrInet6:
 	case *unix.SockaddrUnix:
 		return listenOn(fd, c)
 	default:
 		return Verdict{Errno: unix.EOPNOTSUPP}
 	}
+	port := portOf(at)
 	if port != 0 && e.mayListen(uint16(port), manifest.TCP) {
-		return listenOn(fd, c)
+		return listenAt(fd, at, c)
 	}
 	return e.denyAddress(c, KindListen, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), manifest.TCP, unix.EACCES)
+}
+
+// listenAt listens on a socket that says it is bound to an address, and sees to
+// it that this is so. A connection that was given its port by the kernel, and
+// is disconnected then, has lost the port and still tells of it; to listen by
+// it would get any other. Binding it is refused where the socket has a port,
+// and gets it back otherwise. What another thread takes away just then is
+// found afterwards.
+func listenAt(fd int, at unix.Sockaddr, c *Call) Verdict {
+	var errno unix.Errno
+	if errors.As(unix.Bind(fd, at), &errno) && errno != unix.EINVAL {
+		return Verdict{Errno: errno}
+	}
+	v := listenOn(fd, c)
+	if !v.Done {
+		return v
+	}
+	if now, err := unix.Getsockname(fd); err != nil || portOf(now) != portOf(at) {
+		// A socket that cannot be shut down does not listen.
+		_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+		return Verdict{Errno: unix.EACCES}
+	}
+	return v
+}
+
+// portOf returns the port of an internet address.
+func portOf(at unix.Sockaddr) int {
+	switch at := at.(type) {
+	case *unix.SockaddrInet4:
+		return at.Port
+	case *unix.SockaddrInet6:
+		return at.Port
+	}
+	return 0
 }
 
 func listenOn(fd int, c *Call) Verdict {
