@@ -149,10 +149,11 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	return result, err
 }
 
-// limited takes note of what holds the container to its bounds.
+// limited takes note of what holds the container to its bounds. It is said
+// where not everything does.
 func (r *running) limited(e plan.Enforcement) {
 	r.limits = e
-	if r.flags.Verbose {
+	if r.flags.Verbose || len(e.Unenforced) > 0 && !r.flags.Quiet {
 		report.Limits(r.term, e)
 	}
 }
