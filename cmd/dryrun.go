@@ -21,6 +21,9 @@ func (s *session) printPlan(p *plan.Plan, form output) error {
 	for _, text := range p.Landlock.Lines() {
 		line("landlock    %s", text)
 	}
+	for _, l := range p.Limits {
+		line("limit       %s", l)
+	}
 	for _, u := range p.Unenforced {
 		line("unenforced  %s", u)
 	}

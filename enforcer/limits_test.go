@@ -1,202 +1,19 @@
 package enforcer_test
 
 import (
-	"context"
 	"errors"
-	"io/fs"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/least-privilege/lpm/enforcer/container"
+	"github.com/least-privilege/lpm/enforcer/cgroup/scope"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
-
-// bounded is a lab whose programs are Python's, on a machine that can set the
-// bounds by a control group. Where it cannot, there is the refusal to be
-// tested, and no more: ok is false. On the machine of the tests in a virtual
-// one the account has a systemd, which has to be used.
-func bounded(t *testing.T, r manifest.Resources) (l *lab, ok bool) {
-	t.Helper()
-	l = newLab(t, "python3")
-	l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
-	p, done, err := l.prepare(t.Context(), plan.Enforce, bounds(r), "pass")
-	defer done()
-	var refused *plan.UnenforceableError
-	switch {
-	case errors.As(err, &refused):
-		if os.Getuid() == 0 || os.Getenv("LPM_TEST_VM") != "" {
-			t.Errorf("refused where a group can be made: %v", refused)
-		}
-		if what := refused.Error(); !strings.Contains(what, "control group") {
-			t.Errorf("the refusal does not say why: %s", what)
-		}
-		return l, false
-	case err != nil:
-		t.Fatal(err)
-	}
-	if kind := p.Plan.Group.Kind; os.Getenv("LPM_TEST_VM") != "" && kind != plan.GroupScope {
-		t.Errorf("the group is a %q, want a scope", kind)
-	}
-	return l, true
-}
-
-// bounds is a manifest for Python with the bounds.
-func bounds(r manifest.Resources) *manifest.Manifest {
-	return python("/", func(m *manifest.Manifest) {
-		m.Resources = r
-		grant(m, "fork", "vfork", "clone", "wait4", "getrusage")
-	})
-}
-
-// running is a container that runs while a test looks at it.
-type running struct {
-	t    *testing.T
-	pid  int
-	end  func() outcome
-	held plan.Enforcement
-	// groups gives the container's folder for each controller.
-	groups map[string]string
-}
-
-// start starts a container and returns once its program has printed "ready".
-func (l *lab) start(m *manifest.Manifest, script string) running {
-	l.t.Helper()
-	p, done, err := l.prepare(l.t.Context(), plan.Enforce, m, script)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
-	r := running{t: l.t}
-	started, ended := make(chan int, 1), make(chan outcome, 1)
-	in, out, errs := l.file("in"), l.file("out"), l.file("err")
-	go func() {
-		var o outcome
-		var err error
-		o.Result, err = p.Run(ctx, container.Streams{In: in, Out: out, Err: errs}, nil, container.Observer{
-			Limited: func(e plan.Enforcement) { r.held = e },
-			Started: func(pid int) { started <- pid },
-		})
-		if err != nil && !errors.Is(err, context.Canceled) {
-			l.t.Error(err)
-		}
-		o.out, o.err = content(l.t, out), content(l.t, errs)
-		close(started)
-		ended <- o
-	}()
-	r.end = func() outcome {
-		cancel()
-		o := <-ended
-		done()
-		return o
-	}
-	r.pid = <-started
-	waitFor(out, "ready")
-	r.groups = groupsOf(l.t, r.pid)
-	return r
-}
-
-// groupsOf returns the folder of a process for each controller; all those of
-// cgroup v2 are under "".
-func groupsOf(t *testing.T, pid int) map[string]string {
-	t.Helper()
-	membership, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	groups := map[string]string{}
-	for line := range strings.Lines(string(membership)) {
-		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		for controller := range strings.SplitSeq(fields[1], ",") {
-			if strings.HasPrefix(filepath.Base(fields[2]), "lpm-") {
-				groups[controller] = filepath.Join("/sys/fs/cgroup", controller, fields[2])
-			}
-		}
-	}
-	return groups
-}
-
-// value returns a number of a control file: that of cgroup v2, or that of v1's
-// controller. The key names the one behind it in a file that has several.
-func (r running) value(v2, controller, v1, key string) int64 {
-	r.t.Helper()
-	file := filepath.Join(r.groups[""], v2)
-	if r.groups[""] == "" {
-		file = filepath.Join(r.groups[controller], v1)
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	fields := strings.Fields(string(raw))
-	// Where there is no such key, the first is the one.
-	n, err := strconv.ParseInt(fields[slices.Index(fields, key)+1], 10, 64)
-	if err != nil {
-		r.t.Fatalf("%s holds %q", file, raw)
-	}
-	return n
-}
-
-// until waits, for half a minute at the most.
-func (r running) until(what string, holds func() bool) {
-	r.t.Helper()
-	for range 3000 {
-		if holds() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	r.t.Fatalf("%s: not in 30 s", what)
-}
-
-// standing returns the groups below /sys/fs/cgroup that have the names of
-// those that a container was in.
-func (r running) standing() (found []string) {
-	names := map[string]bool{}
-	for _, dir := range r.groups {
-		names[filepath.Base(dir)] = true
-	}
-	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && names[d.Name()] {
-			found = append(found, path)
-		}
-		return nil
-	})
-	return found
-}
-
-// gone waits, for ten seconds at the most, until no group is left: systemd
-// learns a little later than lpm that a scope is empty.
-func (r running) gone() {
-	r.t.Helper()
-	for range 1000 {
-		if len(r.standing()) == 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	r.t.Errorf("left behind: %q", r.standing())
-}
-
-// alive shows that the machine still does what is asked of it.
-func alive(t *testing.T) {
-	t.Helper()
-	for range 20 {
-		if out, err := exec.Command("/bin/true").CombinedOutput(); err != nil {
-			t.Fatalf("no process can be started any more: %v %s", err, out)
-		}
-	}
-	memory := make([]byte, 64<<20)
-	for i := 0; i < len(memory); i += os.Getpagesize() {
-		memory[i] = 1
-	}
-}
 
 // TestMemoryIsBounded: what is within the bound is there, and who wants more
 // is ended.
@@ -291,4 +108,162 @@ func TestProcessorTimeIsBounded(t *testing.T) {
 	r.until("a busy program is made to wait", func() bool { return r.value("cpu.stat", "cpu", "cpu.stat", "nr_throttled") > 0 })
 	r.end()
 	r.gone()
+}
+
+// TestDiskTimeIsWeighed: a container has the weight that it was given, where
+// some disk heeds weights, and is refused where none does.
+func TestDiskTimeIsWeighed(t *testing.T) {
+	bound := manifest.Resources{IOWeight: 50}
+	l := newLab(t, "python3")
+	l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
+	_, done, err := l.prepare(t.Context(), plan.Enforce, bounds(bound), "pass")
+	done()
+	var refused *plan.UnenforceableError
+	if errors.As(err, &refused) {
+		if what := refused.Error(); !strings.Contains(what, "resources.ioWeight") {
+			t.Errorf("the refusal is %q", what)
+		}
+		return
+	}
+	r := l.start(bounds(bound), "import time; print('ready', flush=True); time.sleep(60)")
+	file, of := "io.weight", r.groups[""]
+	if of == "" {
+		of = r.groups["blkio"]
+	}
+	if _, err := os.Stat(filepath.Join(of, file)); err != nil {
+		file = "io.bfq.weight"
+	}
+	if weight := r.value(file, "blkio", "blkio.bfq.weight", "default"); weight != bound.IOWeight {
+		t.Errorf("the weight is %d", weight)
+	}
+	r.end()
+	r.gone()
+}
+
+// TestInsideFromTheStart: the program is in its group before its first
+// instruction, for its namespace of cgroups was made there: it is the root of
+// all that it sees.
+func TestInsideFromTheStart(t *testing.T) {
+	bound := manifest.Resources{Memory: 64 << 20, PIDs: 20}
+	l, ok := bounded(t, bound)
+	if !ok {
+		return
+	}
+	o := l.run(bounds(bound), "print(open('/proc/self/cgroup').read(), end='')")
+	for line := range strings.Lines(o.out) {
+		if !strings.HasSuffix(line, ":/\n") {
+			t.Errorf("the program sees %q", line)
+		}
+	}
+	if o.out == "" {
+		t.Errorf("the program sees nothing: %s", o.err)
+	}
+}
+
+// TestEnforcement: what is said to hold a container is what does.
+func TestEnforcement(t *testing.T) {
+	bound := manifest.Resources{Memory: 64 << 20, PIDs: 20, OpenFiles: 100}
+	l, ok := bounded(t, bound)
+	if !ok {
+		return
+	}
+	r := l.start(bounds(bound), "import time; print('ready', flush=True); time.sleep(60)")
+	var names []string
+	for _, limit := range r.held.Enforced {
+		names = append(names, limit.Resource)
+		if limit.Resource == "openFiles" {
+			if limit.By != "RLIMIT_NOFILE" || limit.Value != 100 {
+				t.Errorf("open files are held by %+v", limit)
+			}
+			continue
+		}
+		words := strings.Fields(limit.By)
+		group := filepath.Base(words[len(words)-1])
+		if !slices.ContainsFunc(r.standing(), func(path string) bool { return filepath.Base(path) == group }) {
+			t.Errorf("%+v is not among %q", limit, r.standing())
+		}
+	}
+	if want := []string{"memory", "pids", "openFiles"}; !slices.Equal(names, want) {
+		t.Errorf("enforced are %q, want %q", names, want)
+	}
+	if n := r.value("pids.max", "pids", "pids.max", ""); n != 20 {
+		t.Errorf("pids.max is %d", n)
+	}
+	r.end()
+	r.gone()
+}
+
+// TestKilledLauncherLeavesNoGroup: a scope goes by itself, and what lpm has
+// made goes when the next container starts.
+func TestKilledLauncherLeavesNoGroup(t *testing.T) {
+	l, ok := bounded(t, killable)
+	if !ok {
+		return
+	}
+	process, out := l.launcher()
+	r := running{t: t}
+	if _, err := fmt.Fscanf(out, "pid %d\nready\n", &r.pid); err != nil {
+		t.Fatalf("the launcher did not start a container: %v", err)
+	}
+	r.groups = groupsOf(t, r.pid)
+	if len(r.groups) == 0 {
+		t.Fatal("the container is in no group")
+	}
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if !ends(r.pid) {
+		t.Errorf("process %d has outlived the launcher", r.pid)
+	}
+	process.Wait()
+	if filepath.Ext(filepath.Base(r.groups[""])) != scope.Suffix {
+		if len(r.standing()) == 0 {
+			t.Error("the group went by itself: nothing was tested")
+		}
+		l.run(bounds(killable), "pass")
+	}
+	r.gone()
+}
+
+// TestKilledAtAnyMoment: the same for launchers that have not come far.
+func TestKilledAtAnyMoment(t *testing.T) {
+	l, ok := bounded(t, killable)
+	if !ok {
+		return
+	}
+	const moments = 12
+	begun := time.Now()
+	first, out := l.launcher()
+	var pid int
+	if _, err := fmt.Fscanf(out, "pid %d\nready\n", &pid); err != nil {
+		t.Fatal(err)
+	}
+	whole := time.Since(begun)
+	launchers := []*os.Process{first}
+	for i := range moments {
+		process, _ := l.launcher()
+		time.Sleep(whole * time.Duration(i) / moments)
+		process.Kill()
+		launchers = append(launchers, process)
+	}
+	first.Kill()
+	for _, process := range launchers {
+		process.Wait()
+	}
+	if !ends(pid) {
+		t.Errorf("process %d has outlived the launcher", pid)
+	}
+	l.run(bounds(killable), "pass")
+	var left []string
+	for range 1000 {
+		left = nil
+		for _, process := range launchers {
+			left = append(left, named(fmt.Sprintf("lpm-%d-", process.Pid))...)
+		}
+		if len(left) == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("left behind: %q", left)
 }

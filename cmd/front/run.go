@@ -166,10 +166,11 @@ func (r *running) listen(signals chan<- os.Signal) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
-// limited takes note of what holds the container to its bounds.
+// limited takes note of what holds the container to its bounds. It is said
+// where not everything does.
 func (r *running) limited(e plan.Enforcement) {
 	r.limits = e
-	if r.flags.Verbose {
+	if r.flags.Verbose || len(e.Unenforced) > 0 && !r.flags.Quiet {
 		report.Limits(r.term, e)
 	}
 }

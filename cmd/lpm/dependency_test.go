@@ -38,7 +38,8 @@ func TestArrows(t *testing.T) {
 		{"enforcer/container", light, "every launch pays for what is linked"},
 		{"enforcer/launch", light, "every launch pays for what is linked"},
 		{"enforcer/supervise", light, "the supervisor stays as long as the container"},
-		{"enforcer/cgroup", light, "every launch pays for what is linked"},
+		{"enforcer/cgroup/...", light, "every launch pays for what is linked"},
+		{"enforcer/limit", light, "every launch pays for what is linked"},
 		{"enforcer/...", []string{module + "/registry/...", module + "/analyzer/...", module + "/cmd/...", module + "/schema/..."}, "enforcement needs to know no origin"},
 		{"registry/...", []string{module + "/enforcer/...", module + "/analyzer/...", module + "/cmd/..."}, "storage needs to know no use"},
 		{"schema", []string{module + "/enforcer/...", module + "/analyzer/...", module + "/registry/...", module + "/cmd/..."}, "the schema defines the manifest alone"},
@@ -73,6 +74,7 @@ func TestOneUser(t *testing.T) {
 		"github.com/spf13/cobra":               "cmd",
 		"github.com/opencontainers/umoci":      "registry/unpack",
 		"cuelang.org/go":                       "schema",
+		"github.com/godbus/dbus":               "enforcer/cgroup/scope",
 	} {
 		for pkg, list := range imports {
 			for _, i := range list {

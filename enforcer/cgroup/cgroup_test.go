@@ -20,6 +20,7 @@ func TestLimits(t *testing.T) {
 		want []string
 	}{
 		{"nothing asked", manifest.Resources{}, nil},
+		{"a share of the disk", manifest.Resources{IOWeight: 50}, []string{"io.weight=50", "io.bfq.weight=50"}},
 		{"descriptors and file size are no cgroup's", manifest.Resources{OpenFiles: 9, FileSize: 9}, nil},
 		{"memory without swap", manifest.Resources{Memory: 64 << 20}, []string{"memory.max=67108864", "memory.swap.max=0"}},
 		{"processes", manifest.Resources{PIDs: 20}, []string{"pids.max=20"}},
@@ -45,7 +46,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestImpossibleLimits(t *testing.T) {
-	for _, ask := range []manifest.Resources{{Memory: -1}, {PIDs: -1}, {MilliCPU: -1}, {MilliCPU: 1 << 62}} {
+	for _, ask := range []manifest.Resources{{Memory: -1}, {PIDs: -1}, {MilliCPU: -1}, {IOWeight: -1}, {MilliCPU: 1 << 62}} {
 		if limits, err := limitsOf(ask); err == nil {
 			t.Errorf("%+v became %+v", ask, limits)
 		}

@@ -27,6 +27,7 @@ func imitation(t *testing.T, controllers, handedDown string) (folders, string) {
 			fill(t, path, map[string]string{
 				"cgroup.kill": "", "cgroup.procs": "", "cgroup.events": "populated 0\nfrozen 0\n",
 				"memory.max": "max\n", "memory.swap.max": "max\n", "pids.max": "max\n", "cpu.max": "max 100000\n",
+				"io.weight": "default 100\n",
 			})
 			return nil
 		},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -132,17 +131,6 @@ func (i *inspection) findKernel(_ context.Context, f Finding) Finding {
 	release, err := kernelRelease()
 	f.Detail = "Linux " + release
 	return f.settle(atLeast(release, 5, 14), err)
-}
-
-func (m machine) findCgroup(context.Context) Finding {
-	f := Finding{Name: "cgroup-delegation", Use: "limits on memory, processes and processor time",
-		Hint: "start it with: systemd-run --user --scope -p Delegate=yes lpm …" +
-			" (and once: loginctl enable-linger)"}
-	dir, controllers, err := m.delegated()
-	if dir != "" {
-		f.Detail = fmt.Sprintf("%s: %s", dir, strings.Join(controllers, ", "))
-	}
-	return f.settle(dir != "", err)
 }
 
 // atLeast tells whether a release such as "6.1.0-18-amd64" is major.minor or

@@ -67,6 +67,7 @@ func (i *inspection) probes() []probe {
 			[]string{user}, i.findAccess},
 		{Finding{Name: "clone-into-cgroup", Use: "limits from a container's first instruction",
 			Hint: "boot Linux 5.7 or later"}, []string{"clone3"}, i.findIntoCgroup},
-		{Finding{Name: "cgroup-delegation"}, nil, func(ctx context.Context, _ Finding) Finding { return i.findCgroup(ctx) }},
+		{Finding{Name: "cgroup-delegation", Use: "limits on memory, processes, processor and disk time",
+			Hint: "have systemd run for you: loginctl enable-linger"}, nil, i.findGroups},
 	}...)
 }

@@ -60,6 +60,12 @@ type Disk struct {
 	Weights string `json:"weights,omitempty"`
 }
 
+// Heeds reports whether the disk heeds the weights of such groups. What is
+// called iocost is a controller of cgroup v2.
+func (d Disk) Heeds(kind GroupKind) bool {
+	return d.Weights == "bfq" || d.Weights == "iocost" && kind != GroupV1
+}
+
 // MaskedPaths returns the paths that are hidden, and ReadOnlyPaths those that
 // are made read-only, as the OCI runtimes' defaults have them
 // (moby/oci/defaults.go, containers/common/pkg/config).

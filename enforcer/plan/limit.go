@@ -67,7 +67,8 @@ type Enforcement struct {
 	Unenforced []string `json:"unenforced,omitempty"`
 }
 
-// String returns all in one line, limits with one cause together.
+// String returns the limits in one line, those with one cause together. What is
+// not enforced is a matter of warnings.
 func (e Enforcement) String() string {
 	var parts []string
 	for i, l := range e.Enforced {
@@ -80,9 +81,6 @@ func (e Enforcement) String() string {
 	}
 	if len(e.Enforced) == 0 {
 		parts = append(parts, "no limits")
-	}
-	if len(e.Unenforced) > 0 {
-		parts = append(parts, "not enforced: "+strings.Join(e.Unenforced, ", "))
 	}
 	return strings.Join(parts, "; ")
 }

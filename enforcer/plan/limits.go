@@ -69,57 +69,67 @@ func (b *builder) group() error {
 	if b.Mode == Record {
 		return nil
 	}
-	r := b.Manifest.Resources
-	var needed []string
-	for _, bound := range r.Bounds() {
-		if controller(bound.Name) != "" {
-			needed = append(needed, bound.Name)
-		}
+	needed := b.Manifest.Resources.Only("memory", "pids", "milliCPU", "ioWeight")
+	g := b.bestGroup(needed)
+	if g.Resources.IOWeight > 0 && !b.weigh(g.Kind) {
+		g.Resources.IOWeight, needed.IOWeight = 0, 0
 	}
-	kind, set := b.groupKind(needed)
-	if slices.Contains(set, "ioWeight") && !b.weigh(kind) {
-		set = slices.DeleteFunc(set, func(name string) bool { return name == "ioWeight" })
-		needed = slices.DeleteFunc(needed, func(name string) bool { return name == "ioWeight" })
-	}
-	for _, bound := range r.Only(needed...).Bounds() {
+	set := g.Resources.Bounds()
+	for _, bound := range needed.Bounds() {
 		switch {
-		case slices.Contains(set, bound.Name):
-			b.plan.Limits = append(b.plan.Limits, Limit{Resource: bound.Name, Value: bound.Value, By: string(kind)})
+		case slices.Contains(set, bound):
+			b.plan.Limits = append(b.plan.Limits, Limit{Resource: bound.Name, Value: bound.Value, By: string(g.Kind)})
 		case bound.Name != "pids": // which has another way
 			b.unenforced("resources.%s: no control group with the %s controller can be made for this account", bound.Name, controller(bound.Name))
 		}
 	}
 	if len(set) > 0 {
-		b.plan.Group = Group{Kind: kind, Resources: r.Only(set...)}
+		b.plan.Group = g
 	}
 	return nil
 }
 
-// groupKind returns who can set all of the bounds, or else most of them, and
-// which those are. The first of equals asks least of the machine.
-func (b *builder) groupKind(bounds []string) (kind GroupKind, set []string) {
-	for _, maker := range []struct {
-		kind        GroupKind
-		controllers []string
-	}{
-		{GroupDelegated, b.Host.Controllers},
-		{GroupScope, b.Host.Manager.Controllers},
-		{GroupV1, v1Controllers(b.Host.Cgroup1)},
-	} {
-		if maker.kind == GroupScope && slices.Equal(bounds, []string{"pids"}) && b.countsProcesses() {
-			continue // a resource limit does, and nobody need be asked
-		}
-		var can []string
-		for _, bound := range bounds {
-			if slices.Contains(maker.controllers, controller(bound)) {
-				can = append(can, bound)
-			}
-		}
-		if len(can) > len(set) {
-			kind, set = maker.kind, can
+// GroupMaker is a way to make control groups.
+type GroupMaker struct {
+	Kind GroupKind
+	// Controllers are those that the groups can have, by their names of
+	// cgroup v2.
+	Controllers []string
+}
+
+// GroupMakers returns the ways that there are for the caller, sorted by what
+// they ask of the machine.
+func (h Host) GroupMakers() []GroupMaker {
+	return slices.DeleteFunc([]GroupMaker{
+		{GroupDelegated, h.Controllers},
+		{GroupScope, h.Manager.Controllers},
+		{GroupV1, v1Controllers(h.Cgroup1)},
+	}, func(m GroupMaker) bool { return len(m.Controllers) == 0 })
+}
+
+// Group returns a group with those of the bounds that the maker can set.
+func (m GroupMaker) Group(r manifest.Resources) Group {
+	var set []string
+	for _, bound := range r.Bounds() {
+		if slices.Contains(m.Controllers, controller(bound.Name)) {
+			set = append(set, bound.Name)
 		}
 	}
-	return kind, set
+	return Group{Kind: m.Kind, Resources: r.Only(set...)}
+}
+
+// bestGroup returns the group of the maker that can set all of the bounds, or
+// else most of them. The first of equals asks least of the machine.
+func (b *builder) bestGroup(r manifest.Resources) (best Group) {
+	for _, maker := range b.Host.GroupMakers() {
+		if maker.Kind == GroupScope && r == (manifest.Resources{PIDs: r.PIDs}) && b.countsProcesses() {
+			continue // a resource limit does, and nobody need be asked
+		}
+		if g := maker.Group(r); len(g.Resources.Bounds()) > len(best.Resources.Bounds()) {
+			best = g
+		}
+	}
+	return best
 }
 
 // weigh reports whether some disk heeds the weight of such a group, and says
@@ -127,8 +137,7 @@ func (b *builder) groupKind(bounds []string) (kind GroupKind, set []string) {
 func (b *builder) weigh(kind GroupKind) bool {
 	var deaf []string
 	for _, d := range b.Host.Disks {
-		// iocost is a controller of cgroup v2.
-		if d.Weights != "bfq" && (d.Weights != "iocost" || kind == GroupV1) {
+		if !d.Heeds(kind) {
 			deaf = append(deaf, d.Name)
 		}
 	}
@@ -141,7 +150,7 @@ func (b *builder) weigh(kind GroupKind) bool {
 	return len(deaf) < len(b.Host.Disks)
 }
 
-// v1Controllers returns the controllers by their names of cgroup v2.
+// v1Controllers returns the controllers by their names of cgroup v2, sorted.
 func v1Controllers(folders map[string]string) []string {
 	var names []string
 	for name := range folders {
@@ -150,5 +159,6 @@ func v1Controllers(folders map[string]string) []string {
 		}
 		names = append(names, name)
 	}
+	slices.Sort(names)
 	return names
 }

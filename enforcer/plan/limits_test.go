@@ -138,7 +138,7 @@ func TestEnforcement(t *testing.T) {
 		Unenforced: []string{"resources.milliCPU"},
 	}
 	e := p.Enforcement("lpm-1.scope")
-	if got, want := e.String(), "systemd scope lpm-1.scope: memory 1 MiB; RLIMIT_NOFILE: openFiles 64; not enforced: resources.milliCPU"; got != want {
+	if got, want := e.String(), "systemd scope lpm-1.scope: memory 1 MiB; RLIMIT_NOFILE: openFiles 64"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if got, want := e.Enforced[0].String(), "memory 1 MiB by systemd scope lpm-1.scope"; got != want {

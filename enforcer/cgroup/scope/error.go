@@ -45,7 +45,7 @@ func failure(ctx context.Context, doing string, err error) *Error {
 	var reply dbus.Error
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Error{Doing: doing, Err: fmt.Errorf("%w within %s", ErrSilent, patience), hint: sessionHint}
+		return &Error{Doing: doing, Err: ErrSilent, hint: sessionHint}
 	case ctx.Err() != nil:
 		return &Error{Doing: doing, Err: ctx.Err()}
 	case errors.As(err, &reply):
