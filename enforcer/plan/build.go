@@ -204,6 +204,10 @@ func (b *builder) supervision() error {
 		}
 	}
 	sup.Names = b.names()
+	if sup.When, err = b.conditions(); err != nil {
+		return err
+	}
+	sup.Files = b.files()
 	b.plan.Supervision = sup
 	return b.layer(sup.Hidden)
 }
