@@ -29,8 +29,8 @@ func (s *session) reportDenials(list []supervise.Denial, others uint64) {
 	for _, d := range list {
 		fmt.Fprintf(s.term.Err, "  %s, by %s, %s (%s)\n", tried(d), render.Escape(d.Program), times(d.Count), d.Errno)
 		grant := "no manifest can grant it"
-		if d.Grant != "" {
-			grant = "to grant it: " + render.Escape(d.Grant)
+		if !d.Grant.IsZero() {
+			grant = "to grant it: " + render.Escape(d.Grant.String())
 		}
 		fmt.Fprintf(s.term.Err, "    %s\n", grant)
 	}

@@ -40,8 +40,10 @@ type Observer struct {
 	Policy supervise.Policy
 	// Started is called with the first process's id once it may run.
 	Started func(pid int)
-	// Denied is called once for each distinct denial.
+	// Denied is told of denials, and Asker is asked before there is one: see
+	// supervise.Options.
 	Denied func(supervise.Denial)
+	Asker  supervise.Asker
 }
 
 // Result is how a container ended.
@@ -116,7 +118,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 		if l.Plan.Mode == plan.Record {
 			return r, errors.Join(errors.New("recording needs a recorder"), kill(c))
 		}
-		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, o.Denied)
+		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, supervise.Options{Denied: o.Denied, Asker: o.Asker})
 		policy = enforcer
 	}
 	stats, served := supervised(c, policy)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -45,20 +47,24 @@ func Serve(ctx context.Context, listener *os.File, running func() bool, policy P
 
 	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		return s.stats, fmt.Errorf("making the supervisor's stop signal: %w", err)
+		return Stats{}, fmt.Errorf("making the supervisor's stop signal: %w", err)
 	}
 	defer unix.Close(stop)
-	defer context.AfterFunc(ctx, func() { _, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
-
-	for {
-		more, err := s.poll(stop)
-		if err != nil || !more {
-			return s.stats, errors.Join(err, ctx.Err())
-		}
-		if err := s.answer(); err != nil {
-			return s.stats, err
-		}
+	// A later answer that goes wrong is the end too.
+	inside, fail := context.WithCancelCause(ctx)
+	woken := make(chan struct{})
+	context.AfterFunc(inside, func() {
+		defer close(woken)
+		_, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	})
+	err = s.serve(inside, fail, stop)
+	if err == nil {
+		err = context.Cause(inside)
 	}
+	fail(nil)
+	s.later.Wait()
+	<-woken
+	return Stats{Calls: s.calls, Lost: s.lost.Load()}, err
 }
 
 type server struct {
@@ -66,7 +72,24 @@ type server struct {
 	running func() bool
 	started bool
 	policy  Policy
-	stats   Stats
+	// later are the calls that the policy has not decided on yet.
+	later  sync.WaitGroup
+	copies copies
+	calls  uint64
+	lost   atomic.Uint64
+}
+
+// serve answers until the end of the container or of ctx.
+func (s *server) serve(ctx context.Context, fail context.CancelCauseFunc, stop int) error {
+	for {
+		more, err := s.poll(stop)
+		if err != nil || !more {
+			return err
+		}
+		if err := s.answer(ctx, fail); err != nil {
+			return err
+		}
+	}
 }
 
 // poll waits for a call. It returns false at the end of the container and
@@ -93,8 +116,8 @@ func (s *server) poll(stop int) (bool, error) {
 	}
 }
 
-// answer receives one call and answers it.
-func (s *server) answer() error {
+// answer receives one call and answers it, or has it answered later.
+func (s *server) answer(ctx context.Context, fail context.CancelCauseFunc) error {
 	var n notification
 	if errno := ioctl(s.fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); errno != 0 {
 		// The call was interrupted, or its process killed, between the
@@ -104,24 +127,38 @@ func (s *server) answer() error {
 		}
 		return fmt.Errorf("receiving a call: %w", errno)
 	}
-	s.stats.Calls++
-	resp := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	s.calls++
+	call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd, copies: &s.copies}
 	if !s.started {
 		// Only these are lpm's own. A copy of the pipe that running looks
 		// at, in a child that another goroutine is about to start, must not
 		// let the program's calls go.
 		s.started = n.nr != unix.SYS_EXECVEAT && n.nr != unix.SYS_WRITE && n.nr != unix.SYS_EXIT_GROUP || s.running()
 	}
-	if s.started {
-		call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd}
-		v := s.policy.Decide(call)
-		call.close()
-		if call.lost {
-			s.stats.Lost++
+	if !s.started {
+		return s.reply(call, Verdict{})
+	}
+	v := s.policy.Decide(call)
+	if v.Later == nil {
+		return s.reply(call, v)
+	}
+	s.later.Go(func() {
+		if err := s.reply(call, v.Later(ctx)); err != nil {
+			fail(err)
 		}
-		if v.Errno != 0 || v.Done {
-			resp.flags, resp.error = 0, -int32(v.Errno)
-		}
+	})
+	return nil
+}
+
+// reply answers a call.
+func (s *server) reply(call *Call, v Verdict) error {
+	call.close()
+	if call.lost {
+		s.lost.Add(1)
+	}
+	resp := response{id: call.ID, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	if v.Errno != 0 || v.Done {
+		resp.flags, resp.error = 0, -int32(v.Errno)
 	}
 	errno := ioctl(s.fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&resp))
 	// The caller may be gone by now.
