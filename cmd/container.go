@@ -2,27 +2,26 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/least-privilege/lpm/cmd/report"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
-	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/manifest"
-	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/review"
 	"github.com/least-privilege/lpm/registry/store"
 )
 
-// granted returns what a trusted key has approved of the image's newest
-// manifest.
-func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*approval.Grant, error) {
+// granted returns what the image's newest manifest asks for, of which a trusted
+// key has approved the Grant.
+func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*review.Request, error) {
 	records, err := s.records(st, artifact.NewLocal(st))
 	if err != nil {
 		return nil, err
@@ -34,7 +33,7 @@ func (s *session) granted(ctx context.Context, st *store.Store, subject review.S
 	if request.Grant == nil {
 		return nil, request.Refusal
 	}
-	return request.Grant, nil
+	return request, nil
 }
 
 // prepare makes the container ready. The caller calls release when it is over.
@@ -78,15 +77,11 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 
 // launch runs the container. Signals are the container's from here on: what
 // it makes of them decides how lpm ends.
-func (s *session) launch(ctx context.Context, p *container.Launch, streams container.Streams, tty *container.Terminal, f runFlags) (container.Result, error) {
+func (s *session) launch(ctx context.Context, p *container.Launch, streams container.Streams, tty *container.Terminal, o container.Observer) (container.Result, error) {
 	ctx = context.WithoutCancel(ctx)
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
-	o := container.Observer{}
-	if f.verbose {
-		o.Denied = func(d supervise.Denial) { s.printDenial(d, tty != nil) }
-	}
 	if tty == nil {
 		return p.Run(ctx, streams, signals, o)
 	}
@@ -103,18 +98,37 @@ func (s *session) launch(ctx context.Context, p *container.Launch, streams conta
 	return r, err
 }
 
-// writeDenials writes the denials as JSON lines.
-func writeDenials(name string, list []supervise.Denial) error {
-	f, err := os.Create(name)
+// reported launches the container and reports on what it is refused.
+func (s *session) reported(ctx context.Context, name string, p *container.Launch, asks *review.Request, streams container.Streams, tty *container.Terminal, f runFlags) (code int, err error) {
+	r, err := report.New(report.Options{Term: s.term, Live: f.verbose, Raw: tty != nil, File: f.denials})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	encoder := json.NewEncoder(f)
-	for _, d := range list {
-		if err := encoder.Encode(d); err != nil {
-			f.Close()
-			return err
+	r.Enforced(report.Enforced{
+		Image: p.Plan.Image, Manifest: p.Plan.Manifest, Asking: f.ask,
+		Unenforced: p.Plan.Unenforced, Resources: p.Plan.Resources,
+	})
+	o := container.Observer{Denied: r.Denied}
+	if f.ask {
+		asker, err := r.NewAsker(report.AskOptions{
+			Image: name, Manifest: asks.Grant.Manifest, Amended: report.AmendedName(name),
+			Whole: func() (*manifest.Manifest, error) { return asks.Found.Manifest, nil },
+		})
+		if err != nil {
+			return 0, errors.Join(err, r.Abandon())
 		}
+		defer func() { err = errors.Join(err, asker.Close()) }()
+		o.Asker, streams.Gate = asker, r.Gate()
 	}
-	return f.Close()
+	result, err := s.launch(ctx, p, streams, tty, o)
+	code = result.Code
+	if err != nil {
+		code = enforcer.ExitCode(err)
+	}
+	// However it ended, what was refused is not lost.
+	end := r.Close(report.End{
+		Denials: result.Denials, Others: result.Others, Calls: result.Calls, Code: code,
+		Image: name, LeftOut: asks.Grant.Approval.Denied,
+	})
+	return code, errors.Join(err, end)
 }

@@ -2,13 +2,13 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -21,6 +21,7 @@ type runFlags struct {
 	interactive bool
 	verbose     bool
 	dryRun      bool
+	ask         bool
 	denials     string
 }
 
@@ -34,7 +35,14 @@ grants, and nothing else. Without an approval in force it refuses and names the
 command that would help. ARGs replace the image's own (its Cmd).
 
 What the program was refused is reported at the end, one entry for each kind,
-with the manifest's line that would grant it; -v reports it at once.
+with the manifest's line that would grant it; -v reports it at once. Files are
+refused by the kernel without a word, unless --trace-files looks at each use.
+
+With --ask a person is asked before something is refused. "Once" grants it until
+the container ends, "always" also writes a manifest that says it, NAME.amended.json
+in the current folder, which counts when it is attached and approved. Programs,
+files and networks cannot be given to a container that runs: of these only the
+next one can have more.
 
 Nothing is enforced halfway: where the host cannot hold the container to a part
 of the manifest, run refuses, unless --best-effort accepts that.
@@ -57,6 +65,8 @@ program's own, or 128+n when signal n ended it.`,
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point, if the manifest grants it")
 	flags.BoolVar(&f.BestEffort, "best-effort", false, "run although the host cannot enforce all of the manifest, and say what it cannot")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "report what is refused at once")
+	flags.BoolVar(&f.ask, "ask", false, "ask before something is refused (on a terminal, without -t)")
+	flags.BoolVar(&f.TraceFiles, "trace-files", false, "report files that are refused too, by path; it slows the opening of files down")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan of the launch and start nothing")
 	flags.StringVar(&f.denials, "denials", "", "write what was refused to `FILE`, one JSON object a line")
 	form := addOutput(c)
@@ -100,6 +110,9 @@ func fromHere(env []string) []string {
 
 // run starts the image under what was approved and returns its exit code.
 func (s *session) run(ctx context.Context, name string, f runFlags, form output) (int, error) {
+	if err := s.mayAsk(f); err != nil {
+		return 0, err
+	}
 	st, err := s.store()
 	if err != nil {
 		return 0, err
@@ -109,7 +122,7 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 		return 0, err
 	}
 	subject := subjectOf(img, name)
-	granted, err := s.granted(ctx, st, subject)
+	asks, err := s.granted(ctx, st, subject)
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +143,7 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 		defer tty.Close()
 		f.Console = tty.Path
 	}
-	prepared, release, err := s.prepare(ctx, st, img, subject, granted.Manifest, f.Options)
+	prepared, release, err := s.prepare(ctx, st, img, subject, asks.Grant.Manifest, f.Options)
 	if err != nil {
 		return 0, err
 	}
@@ -141,14 +154,19 @@ func (s *session) run(ctx context.Context, name string, f runFlags, form output)
 	for _, u := range prepared.Plan.Unenforced {
 		s.term.Warn("not enforced on this host: %s", u)
 	}
-	result, err := s.launch(ctx, prepared, streams, tty, f)
-	// However it ended, what was refused is not lost.
-	s.reportDenials(result.Denials, result.Others)
-	if len(result.Denials) > 0 {
-		s.reportLeftOut(name, granted.Approval.Denied)
+	return s.reported(ctx, name, prepared, asks, streams, tty, f)
+}
+
+// mayAsk refuses questions that nobody could see or answer.
+func (s *session) mayAsk(f runFlags) error {
+	const advice = "without --ask what the manifest does not grant is refused, and reported; --denials FILE keeps it"
+	switch {
+	case !f.ask:
+		return nil
+	case f.TTY:
+		return usagef(advice, "--ask and --tty: the terminal would be the container's, and could not show questions")
+	case !s.term.Interactive():
+		return usagef(advice, "--ask: %w", render.ErrNoTerminal)
 	}
-	if f.denials != "" {
-		err = errors.Join(err, writeDenials(f.denials, result.Denials))
-	}
-	return result.Code, err
+	return nil
 }

@@ -28,6 +28,7 @@ import (
 // it gets them in any case.
 type outputs struct {
 	in, out, err *os.File
+	gate         sync.Locker
 	pipes        []*os.File // the container's ends
 	copying      sync.WaitGroup
 	mu           sync.Mutex
@@ -36,7 +37,7 @@ type outputs struct {
 
 // outputs returns the caller's streams as they are, or pipes to them.
 func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
-	o := &outputs{in: s.In, out: s.Out, err: s.Err}
+	o := &outputs{in: s.In, out: s.Out, err: s.Err, gate: s.Gate}
 	if l.Plan.Process.TTY {
 		return o, nil
 	}
@@ -98,7 +99,7 @@ func (o *outputs) input(from *os.File) (*os.File, error) {
 		defer to.Close()
 		// The container may stop reading. What cannot be read is the end of
 		// input to it, as a terminal's is that has been hung up.
-		_, _ = io.Copy(to, from)
+		_, _ = io.Copy(to, o.source(from))
 	}()
 	return end, nil
 }
@@ -122,7 +123,7 @@ func (o *outputs) pipe(to *os.File) (*os.File, error) {
 	o.copying.Go(func() {
 		defer from.Close()
 		// Whoever reads the output may stop; so does the container then.
-		if _, err := io.Copy(to, from); err != nil && !errors.Is(err, unix.EPIPE) {
+		if _, err := io.Copy(o.sink(to), from); err != nil && !errors.Is(err, unix.EPIPE) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			o.failure = errors.Join(o.failure, fmt.Errorf("passing the container's output on: %w", err))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,9 @@ type Launch struct {
 // Streams are a container's standard streams. They stay the caller's.
 type Streams struct {
 	In, Out, Err *os.File
+	// Gate, if not nil, is held while something is taken from In or written
+	// to Out or Err, so that whoever else holds it has a terminal to himself.
+	Gate sync.Locker
 }
 
 // Observer is what a caller wants to know while a container runs. Every field
