@@ -32,6 +32,7 @@ func TestArrows(t *testing.T) {
 		{"enforcer/plan", pure, "a plan is computed without touching anything"},
 		{"enforcer/filter/bpf", pure, "a filter's verdict is computed without the kernel"},
 		{"analyzer/evidence", pure, "a record is data"},
+		{"cmd/report", light, "every launch pays for what is linked"},
 		{"enforcer/container", light, "every launch pays for what is linked"},
 		{"enforcer/launch", light, "every launch pays for what is linked"},
 		{"enforcer/supervise", light, "the supervisor stays as long as the container"},
