@@ -61,11 +61,7 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 			tree.Close()
 		}
 	}()
-	// Volumes are shared by the versions of one thing.
-	repository := subject.Repository
-	if repository == "" {
-		repository = img.Digest.String()
-	}
+	repository := repositoryOf(subject)
 	prepared, err := enforcer.Prepare(ctx, enforcer.Job{
 		Mode: plan.Enforce, Digest: img.Digest.String(), Config: enforcer.Config(config.Config),
 		Tree: tree.Path, Manifest: m, Options: o,
@@ -75,6 +71,15 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 		},
 	})
 	return prepared, func() { tree.Close() }, err
+}
+
+// repositoryOf is what volumes belong to: they are shared by the versions of one
+// thing.
+func repositoryOf(s review.Subject) string {
+	if s.Repository != "" {
+		return s.Repository
+	}
+	return s.Digest.String()
 }
 
 // launch runs the container. Signals are the container's from here on: what
