@@ -98,7 +98,10 @@ func (s *session) launch(ctx context.Context, p *container.Launch, streams conta
 	// That nobody reads the output any more is the container's to find out;
 	// what it was refused is still to be reported.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	o := container.Observer{Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }}
+	o := container.Observer{}
+	if isJob() {
+		o.Stopped = func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
+	}
 	if f.verbose {
 		o.Denied = func(d supervise.Denial) { s.printDenial(d, tty != nil) }
 	}

@@ -45,8 +45,9 @@ type Observer struct {
 	Started func(pid int)
 	// Denied is called once for each distinct denial.
 	Denied func(supervise.Denial)
-	// Stopped is called when SIGTSTP has been passed on: a launcher that is
-	// a job of a shell then stops too.
+	// Stopped, where not nil, says that the launcher is a job of a shell: at
+	// SIGTSTP the program is stopped, and then this is called, for the
+	// launcher to stop too.
 	Stopped func()
 }
 
