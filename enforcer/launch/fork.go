@@ -110,6 +110,11 @@ func forkAndRun(p *program, args *cloneArgs, status uintptr) (pid uintptr, errno
 fail:
 	rep.op, rep.errno = int32(i), int32(errno)
 	syscall.RawSyscall6(unix.SYS_WRITE, status, uintptr(unsafe.Pointer(&rep)), unsafe.Sizeof(rep), 0, 0, 0)
+	if p.reap != nil && p.fds[p.reap.program] > 0 {
+		// The first process. Its descriptors are closed before its end ends
+		// all others, and the program's waits for just that.
+		syscall.RawSyscall6(unix.SYS_KILL, uintptr(p.fds[p.reap.program]), uintptr(syscall.SIGKILL), 0, 0, 0, 0)
+	}
 	for {
 		syscall.RawSyscall6(unix.SYS_EXIT_GROUP, 125, 0, 0, 0, 0, 0)
 	}
