@@ -54,7 +54,7 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal,
 				case sig == unix.SIGTSTP && stopped != nil:
 					stop(c)
 					stopped()
-				case deliver(c, sig):
+				case deliver(c, sig) && instead == 0:
 					instead = sig
 				}
 			}
