@@ -103,6 +103,11 @@ func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("keeping a launch: %w", err)
 	}
+	lock, err := lock(dir, unix.LOCK_EX)
+	if err != nil {
+		return "", fmt.Errorf("keeping a launch: %w", err)
+	}
+	defer lock.Close()
 	if err := clear(dir); err != nil {
 		return "", fmt.Errorf("keeping a launch: %w", err)
 	}
@@ -121,6 +126,11 @@ func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details
 // ReadPlan reads a kept launch's plan, and proves that it is what the launch
 // does: the operations that it lists compile to the launch's program.
 func ReadPlan(path string) (*plan.Plan, error) {
+	lock, err := lock(filepath.Dir(path), unix.LOCK_SH)
+	if err != nil {
+		return nil, fmt.Errorf("reading a launch: %w", err)
+	}
+	defer lock.Close()
 	first, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a launch: %w", err)
@@ -136,13 +146,37 @@ func ReadPlan(path string) (*plan.Plan, error) {
 	return l.Plan(second)
 }
 
-// clear empties the folder when it is full.
+// lock keeps others from the folder until the file that it returns is closed.
+// The two files of a launch are of one preparation: what is written alone and
+// read together needs it. Starting a launch reads one file, and no lock.
+func lock(dir string, how int) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), how)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, &os.PathError{Op: "flock", Path: dir, Err: err}
+		}
+	}
+}
+
+// clear removes what processes that were killed have left half written, and
+// everything when the folder is full. The caller holds the folder alone.
 func clear(dir string) error {
 	names, err := os.ReadDir(dir)
-	if err != nil || len(names) < maxKept {
+	if err != nil {
 		return err
 	}
 	for _, name := range names {
+		if len(names) < maxKept && !strings.HasPrefix(name.Name(), newPrefix) {
+			continue
+		}
 		if err := os.Remove(filepath.Join(dir, name.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -150,10 +184,13 @@ func clear(dir string) error {
 	return nil
 }
 
+// newPrefix begins the names of files that are being written.
+const newPrefix = ".new-"
+
 // replace writes a file that is there whole or not at all. What a power cut
 // leaves of it is seen by its digest, so that nothing waits for the disk.
 func replace(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	temp, err := os.CreateTemp(filepath.Dir(path), newPrefix+"*")
 	if err != nil {
 		return err
 	}
