@@ -255,7 +255,7 @@ func (p *pruning) emptyTemp(ctx context.Context) error {
 	for _, e := range entries {
 		path := p.store.path("tmp", e.Name())
 		p.report.Bytes += diskUsage(path)
-		if err := p.removeTemp(ctx, path); err != nil {
+		if err := p.store.removeTemp(ctx, path); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -264,7 +264,7 @@ func (p *pruning) emptyTemp(ctx context.Context) error {
 
 // removeTemp removes one thing in tmp: as the caller where that works, else,
 // since only the namespace's root may, inside the namespace.
-func (p *pruning) removeTemp(ctx context.Context, path string) error {
+func (s *Store) removeTemp(ctx context.Context, path string) error {
 	ranged := strings.HasPrefix(filepath.Base(path), tempTree(Range))
 	if !ranged {
 		return unpack.Run(ctx, unpack.Job{Kind: unpack.Remove, Dest: path})
@@ -274,7 +274,7 @@ func (p *pruning) removeTemp(ctx context.Context, path string) error {
 		return err
 	}
 	root := filepath.Join(path, treeRoot)
-	if err := p.store.runJob(ctx, Range, unpack.Job{Kind: unpack.Remove, Dest: root}); err != nil {
+	if err := s.runJob(ctx, Range, unpack.Job{Kind: unpack.Remove, Dest: root}); err != nil {
 		return err
 	}
 	return os.RemoveAll(path)

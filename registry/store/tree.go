@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
@@ -105,7 +106,8 @@ func (s *Store) makeTree(ctx context.Context, img Image, kind TreeKind) error {
 	if _, err := s.Descriptor(img); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(s.path("tmp"), tempTree(kind))
+	s.removeHalfMade(ctx, kind, name)
+	temp, err := os.MkdirTemp(s.path("tmp"), tempTree(kind)+name+"-")
 	if err != nil {
 		return err
 	}
@@ -130,6 +132,22 @@ func (s *Store) makeTree(ctx context.Context, img Image, kind TreeKind) error {
 		return err
 	}
 	return syncDir(s.path("trees"))
+}
+
+// removeHalfMade removes what killed processes have left of the tree, or else a
+// machine on which that happens again and again would fill up before anyone
+// prunes. The caller holds the tree's lock alone, so none of it is in the
+// making. What cannot be removed is left for Prune, which tells of it.
+func (s *Store) removeHalfMade(ctx context.Context, kind TreeKind, name string) {
+	entries, err := os.ReadDir(s.path("tmp"))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), tempTree(kind)+name+"-") {
+			_ = s.removeTemp(ctx, s.path("tmp", e.Name()))
+		}
+	}
 }
 
 // runJob runs the job here or, for range trees, where ids can be kept.
