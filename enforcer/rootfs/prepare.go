@@ -31,7 +31,16 @@ func Prepare(ctx context.Context, l Layer) error {
 	if _, err := os.Lstat(l.Dir); err == nil {
 		return nil
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(l.Dir), "tmp-*")
+	lock, err := alone(filepath.Dir(l.Dir))
+	if err != nil {
+		return fmt.Errorf("preparing the root: %w", err)
+	}
+	defer lock.Close()
+	// Another process may have been faster.
+	if _, err := os.Lstat(l.Dir); err == nil {
+		return nil
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(l.Dir), tempPrefix+"*")
 	if err != nil {
 		return fmt.Errorf("preparing the root: %w", err)
 	}
@@ -48,15 +57,45 @@ func Prepare(ctx context.Context, l Layer) error {
 			return fmt.Errorf("preparing %q in the root: %w", e.Path, err)
 		}
 	}
-	err = os.Rename(temp, l.Dir)
-	// Another process was faster: its layer is the same.
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
-		return nil
-	}
-	if err != nil {
+	if err := os.Rename(temp, l.Dir); err != nil {
 		return fmt.Errorf("preparing the root: %w", err)
 	}
 	return nil
+}
+
+// tempPrefix begins the names of layers that are being made.
+const tempPrefix = "tmp-"
+
+// alone keeps other processes from making a layer in the folder until the file
+// that it returns is closed. What is half made there is of processes that were
+// killed, and removed.
+func alone(dir string) (lock *os.File, err error) {
+	if lock, err = os.Open(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			lock.Close()
+		}
+	}()
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "flock", Path: dir, Err: err}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), tempPrefix) {
+			if err = os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return lock, nil
 }
 
 // maker fills a layer's folder.
