@@ -99,10 +99,6 @@ func mountAttacks() []attack {
 			base: both(calls("mount"), mounts), bare: "SUCCEEDED",
 		},
 		{
-			name: "mount_proc", source: "CDK mount-procfs", tries: "mounts /proc without masked paths",
-			base: both(calls("mount"), mounts), bare: "SUCCEEDED",
-		},
-		{
 			name: "umount", source: "umount(2); CVE-2025-52881", tries: "makes /proc/sys writable",
 			// Without lpm nothing is mounted there.
 			base: both(calls("umount2"), mounts), bare: "refused: umount2: EINVAL",
