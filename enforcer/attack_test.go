@@ -67,9 +67,6 @@ func TestAttacks(t *testing.T) {
 
 	ports := []string{strconv.Itoa(int(granted)), strconv.Itoa(int(other))}
 	host := hostNetwork(granted, 0)
-	program := func(path string) func(*manifest.Manifest) {
-		return func(m *manifest.Manifest) { m.Execute = append(m.Execute, manifest.Program{Path: path}) }
-	}
 	tests := []struct {
 		name  string
 		args  []string
@@ -98,8 +95,6 @@ func TestAttacks(t *testing.T) {
 		{name: "listen_unbound", base: host},
 		{name: "listen_chosen", base: host},
 		{name: "abstract_socket", abi: 6, args: []string{name}, base: host},
-		{name: "x32"},
-		{name: "int80"},
 		{name: "masked"},
 		{name: "sysctl"},
 		{name: "other_processes"},

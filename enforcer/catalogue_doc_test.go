@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/least-privilege/lpm/manifest"
 )
 
 var update = flag.Bool("update", false, "write docs/attacks.md anew")
@@ -39,35 +41,58 @@ func document(all []attack) string {
 What a container might try to get past its manifest: %d small programs of
 `+"`testdata/images/attacks`"+`, each run under a manifest that grants nearly every
 ordinary call but not the thing itself. Every one is refused there. That the
-attempt is a real one is shown by what the last column says:
+attempt is a real one is shown
 
-- **granted**: under a manifest that grants it, it succeeds;
-- **outside**: as a process of the caller, or as root of bare namespaces, it
-  does what it is meant to, or meets the refusal of the kernel itself;
-- **effect**: the test looks for its effect on the host.
+- under a manifest that grants it, by the permissions that the list names: it
+  succeeds;
+- or without lpm, as a process of the caller or as root of bare namespaces: it
+  succeeds, or meets the refusal of the kernel itself;
+- or by the test, which looks for its effect on the host.
 
-The list is made by `+"`go test ./enforcer -run TestCatalogueDocument -update`"+`;
+What a kernel or a host has not, the tests say (`+"`go test -v`"+`). The list is made
+by `+"`go test ./enforcer -run TestCatalogueDocument -update`"+`;
 `+"`enforcer/attack_test.go` and `enforcer/landlock_test.go`"+` have some forty more
 that a Python program makes.
 
-| attack | tries | source | shown |
-|---|---|---|---|
+| attack | tries | source | granted by | without lpm |
+|---|---|---|---|---|
 `, len(all))
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(x, y attack) int { return strings.Compare(x.name, y.name) })
 	cell := strings.NewReplacer("|", `\|`, "\n", " ")
 	for _, a := range all {
-		var shown []string
-		if a.grant != nil && a.never == "" {
-			shown = append(shown, "granted")
-		}
-		if a.plain != "" || a.bare != "" || a.never != "" {
-			shown = append(shown, "outside")
-		}
-		if len(shown) == 0 {
-			shown = append(shown, "effect")
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", a.name, cell.Replace(a.tries), cell.Replace(a.source), strings.Join(shown, ", "))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", a.name, cell.Replace(a.tries), cell.Replace(a.source), a.grantedBy(), a.withoutLPM())
 	}
 	return b.String()
+}
+
+// grantedBy names the permissions under which an attack succeeds.
+func (a attack) grantedBy() string {
+	if a.never != "" {
+		return "nothing: " + a.never
+	}
+	if a.grant == nil {
+		return "nothing"
+	}
+	var list []string
+	for _, p := range manifest.Covers(a.manifest(a.base), a.manifest(a.base, a.grant)) {
+		// A folder that a test makes has no name yet.
+		list = append(list, "`"+strings.TrimSuffix(p.ID, ":")+"`")
+	}
+	if len(list) == 0 {
+		return "a port that the test chooses"
+	}
+	return strings.Join(list, " ")
+}
+
+// withoutLPM says what an attack meets that nothing but the kernel confines.
+func (a attack) withoutLPM() string {
+	switch want := a.plain + a.bare; want {
+	case "":
+		return ""
+	case "SUCCEEDED":
+		return "succeeds"
+	default:
+		return want
+	}
 }

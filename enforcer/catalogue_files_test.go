@@ -152,10 +152,6 @@ func hostFileAttacks() []attack {
 			base: folder.writable, setup: folder.move, plain: "SUCCEEDED",
 		},
 		{
-			name: "chroot_walk", source: "chroot(2)", tries: "leaves the root through a folder that it holds open",
-			base: both(calls("chroot"), capability("CAP_SYS_CHROOT")), setup: folder.make, plain: "SUCCEEDED",
-		},
-		{
 			name: "whole_filesystem", source: "fanotify_mark(2)", tries: "watches the file system of a mounted folder",
 			base: both(folder.readOnly, calls("fanotify_init", "fanotify_mark"), capability("CAP_SYS_ADMIN")), setup: folder.make,
 			plain: "SUCCEEDED", unless: notRoot,

@@ -105,6 +105,23 @@ func noNamespaceHandles(*lab) string {
 	return ""
 }
 
+// mountNamespace returns the number of the host's mount namespace, and 0 where
+// it has none.
+func mountNamespace(t *testing.T) string {
+	t.Helper()
+	const getID = 0x8008b705 // NS_GET_MNTNS_ID of linux/nsfs.h
+	f, err := os.Open("/proc/self/ns/mnt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var id uint64
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), getID, uintptr(unsafe.Pointer(&id))); errno != 0 {
+		t.Logf("no number of a mount namespace: %v", errno)
+	}
+	return strconv.FormatUint(id, 10)
+}
+
 // processHandle returns the number that stands in the handle of the test's
 // own process.
 func processHandle(t *testing.T) []string {

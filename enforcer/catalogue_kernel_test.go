@@ -59,6 +59,10 @@ func subsystemAttacks() []attack {
 			setup: func(t *testing.T, _ *lab) ([]string, func(outcome) bool) { return []string{sessionKey(t)}, nil },
 		},
 		{
+			name: "keyring_parent", source: "keyctl_session_to_parent(3)", tries: "gives lpm a session keyring of its own making",
+			base: calls("keyctl"), bare: "refused: keyctl: EPERM",
+		},
+		{
 			name: "fanotify", source: "fanotify(7)", tries: "watches what is done to files",
 			grant: calls("fanotify_init", "fanotify_mark"),
 		},

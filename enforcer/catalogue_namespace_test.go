@@ -56,6 +56,11 @@ func namespaceAttacks() []attack {
 			setup: func(t *testing.T, _ *lab) ([]string, func(outcome) bool) { return namespaceHandle(t), nil },
 		},
 		{
+			name: "host_mounts", source: "listmount(2); Linux 6.11", tries: "lists what is mounted on the host",
+			base: calls("listmount"), plain: "SUCCEEDED", unless: before("6.11"),
+			setup: func(t *testing.T, _ *lab) ([]string, func(outcome) bool) { return []string{mountNamespace(t)}, nil },
+		},
+		{
 			name: "process_handle", source: "open_by_handle_at(2); Linux 6.14", tries: "opens a process of the host by its handle",
 			base: calls("open_by_handle_at"), plain: "SUCCEEDED", unless: before("6.14"),
 			setup: func(t *testing.T, _ *lab) ([]string, func(outcome) bool) { return processHandle(t), nil },
@@ -96,10 +101,6 @@ func mountAttacks() []attack {
 		},
 		{
 			name: "mount", source: "mount(2)", tries: "mounts over a folder",
-			base: both(calls("mount"), mounts), bare: "SUCCEEDED",
-		},
-		{
-			name: "mount_proc", source: "CDK mount-procfs", tries: "mounts /proc without masked paths",
 			base: both(calls("mount"), mounts), bare: "SUCCEEDED",
 		},
 		{

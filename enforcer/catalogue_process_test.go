@@ -1,9 +1,11 @@
 package enforcer_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -56,6 +58,11 @@ func processAttacks() []attack {
 			base: processes(20), grant: processes(1000),
 		},
 		{
+			name: "nested_bomb", source: "user_namespaces(7); CVE-2022-24122", tries: "starts more processes than it may, in a user namespace",
+			base: both(calls("unshare"), processes(20)), grant: processes(1000),
+		},
+		peerProcess(),
+		{
 			name: "rlimit_core", source: "core(5)", tries: "allows itself to dump core",
 			grant: capability("CAP_SYS_RESOURCE"), never: hostsOwn, plain: "SUCCEEDED", unless: limit(unix.RLIMIT_CORE, 1<<20),
 		},
@@ -79,6 +86,26 @@ func processAttacks() []attack {
 		{
 			name: "oom_score", source: "proc(5)", tries: "has everybody else killed first when memory runs out",
 			grant: capability("CAP_SYS_RESOURCE"), never: hostsOwn,
+		},
+	}
+}
+
+// peerProcess is aimed at a server whose socket is in a folder that the
+// container may read.
+func peerProcess() attack {
+	var folder sharedFolder
+	return attack{
+		name: "peer_process", source: "unix(7), SO_PEERPIDFD; pidfd_send_signal(2)", tries: "signals the server at the other end of a socket",
+		base: folder.readOnly, plain: "SUCCEEDED",
+		setup: func(t *testing.T, _ *lab) ([]string, func(outcome) bool) {
+			folder.path = t.TempDir()
+			socket := filepath.Join(folder.path, "socket")
+			server, err := net.Listen("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { server.Close() })
+			return []string{socket}, nil
 		},
 	}
 }

@@ -47,6 +47,10 @@ func entryAttacks() []attack {
 			dies: "SIGSYS", plain: "SUCCEEDED",
 		},
 		{
+			name: "vsyscall", source: "seccomp(2), CAVEATS; Linux, seccomp_filter.rst", tries: "makes a call through the kernel's page for old programs",
+			grant: calls("time"),
+		},
+		{
 			name: "personality_exec", source: "personality(2)", tries: "has all that can be read executable",
 			base: asksPersonality, grant: calls("personality"),
 		},
@@ -133,6 +137,10 @@ func memoryAttacks() []attack {
 		{
 			name: "memory_map", source: "prctl(2), PR_SET_MM", tries: "changes what the kernel takes for the parts of its memory",
 			grant: capability("CAP_SYS_RESOURCE"), never: hostsOwn,
+		},
+		{
+			name: "poison_page", source: "madvise(2), MADV_SOFT_OFFLINE", tries: "has the machine give up a page of its memory",
+			grant: capability("CAP_SYS_ADMIN"), never: hostsOwn,
 		},
 		{
 			name: "sysv_memory", source: "sysvipc(7), ipc_namespaces(7)", tries: "attaches shared memory of the host",

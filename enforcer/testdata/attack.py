@@ -7,7 +7,6 @@ what the manifest grants.
 
 import ctypes
 import errno
-import mmap
 import os
 import socket
 import subprocess
@@ -21,13 +20,6 @@ ARGS = sys.argv[2:]
 
 def succeeded(what=""):
     print("SUCCEEDED", what, flush=True)
-
-
-def call(number, *args):
-    result = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
-    if result == -1:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result
 
 
 def run(argv, **more):
@@ -170,20 +162,6 @@ def abstract_socket():
     s = socket.socket(socket.AF_UNIX)
     s.connect("\0" + ARGS[0])
     succeeded()
-
-
-def x32():
-    """Makes a call by its number of another architecture."""
-    x32_getpid = 0x40000000 | 39
-    succeeded(call(x32_getpid))
-
-
-def int80():
-    """Makes a call through the 32-bit entry of the kernel."""
-    memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    memory.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20 (getpid); int 0x80; ret
-    function = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
-    succeeded(function())
 
 
 def masked():
