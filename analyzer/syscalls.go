@@ -28,13 +28,17 @@ func (p *proposer) syscalls() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range Baseline(p.arch) {
-		if _, seen := calls[name]; !seen {
-			info, _ := manifest.LookupSyscall(p.arch, name)
-			calls[name] = proposedCall{info: info, why: Explanation{Basis: Always, Text: "needed by every program"}}
+	always := func(names []string, why string) {
+		for _, name := range names {
+			if _, seen := calls[name]; !seen {
+				info, _ := manifest.LookupSyscall(p.arch, name)
+				calls[name] = proposedCall{info: info, why: Explanation{Basis: Always, Text: why}}
+			}
 		}
 	}
+	always(Baseline(p.arch), "needed by every program")
 	p.addVariants(calls)
+	always(unwatched[:], "made by abort(3), and by the runtime of Go")
 
 	sorted := slices.SortedFunc(values(calls), func(a, b proposedCall) int {
 		return cmp.Compare(a.info.Name, b.info.Name)
