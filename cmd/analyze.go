@@ -204,6 +204,15 @@ func (s *session) watch(ctx context.Context, st *store.Store, image store.Image,
 		}
 		defer terminal.Close()
 		j.Terminal, j.Options.Console = terminal, terminal.Path
+		changes := make(chan os.Signal, 2)
+		signal.Notify(changes, syscall.SIGWINCH, syscall.SIGCONT)
+		defer close(changes)
+		defer signal.Stop(changes)
+		go func() {
+			for change := range changes {
+				terminal.Changed(change.(syscall.Signal))
+			}
+		}()
 	}
 	return workload.Run(context.WithoutCancel(ctx), st, j)
 }

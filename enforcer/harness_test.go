@@ -19,6 +19,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/enforcer/userns"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
@@ -273,3 +274,14 @@ func (l *lab) unenforced(m *manifest.Manifest) {
 }
 
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
+
+// newQueue returns a queue of signals for a container.
+func newQueue(t *testing.T) *signals.Queue {
+	t.Helper()
+	queue, err := signals.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { queue.Close() })
+	return queue
+}

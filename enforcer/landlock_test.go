@@ -544,13 +544,13 @@ http {
 		t.Fatal(err)
 	}
 	defer done()
-	out, errs, signals := l.file("out"), l.file("err"), make(chan os.Signal, 1)
+	out, errs, queue := l.file("out"), l.file("err"), newQueue(t)
 	asked := make(chan error, 1)
-	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: out, Err: errs}, signals, container.Observer{
+	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: out, Err: errs}, queue, container.Observer{
 		Started: func(int) {
 			go func() {
 				asked <- post(fmt.Sprintf("http://127.0.0.1:%d/post", port))
-				signals <- unix.SIGQUIT
+				_ = queue.Send(unix.SIGQUIT)
 			}()
 		},
 	})

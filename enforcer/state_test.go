@@ -154,13 +154,13 @@ func TestSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer done()
-			signals := make(chan os.Signal, 1)
+			queue := newQueue(t)
 			in, out, errs := l.file("in"), l.file("out"), l.file("err")
-			r, err := p.Run(t.Context(), container.Streams{In: in, Out: out, Err: errs}, signals, container.Observer{
+			r, err := p.Run(t.Context(), container.Streams{In: in, Out: out, Err: errs}, queue, container.Observer{
 				Started: func(int) {
 					go func() {
 						waitFor(out, "ready")
-						signals <- test.signal
+						_ = queue.Send(test.signal)
 					}()
 				},
 			})
@@ -182,9 +182,9 @@ func TestUnhandledSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer done()
-	signals := make(chan os.Signal, 1)
-	signals <- syscall.SIGTERM
-	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, signals, container.Observer{})
+	queue := newQueue(t)
+	_ = queue.Send(syscall.SIGTERM)
+	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, queue, container.Observer{})
 	if err != nil || r.Code != 128+int(syscall.SIGTERM) {
 		t.Errorf("code %d, error %v; want that of SIGTERM", r.Code, err)
 	}

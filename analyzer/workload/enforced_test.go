@@ -2,13 +2,13 @@ package workload
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -47,15 +47,22 @@ func (l *lab) isEnough(t *testing.T, s server, m *manifest.Manifest) {
 	free(t, s.port)
 	j := l.job(t)
 	j.Exercise, j.Ready = s.exercise, 30*time.Second
-	signals, ended := make(chan os.Signal, 1), make(chan struct{})
+	queue, err := signals.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer queue.Close()
+	ended := make(chan struct{})
 	var result container.Result
 	var runErr error
 	go func() {
 		defer close(ended)
-		result, runErr = prepared.Run(ctx, j.Streams, signals, container.Observer{})
+		result, runErr = prepared.Run(ctx, j.Streams, queue, container.Observer{})
 	}()
 	err = exercise(ctx, j, []port{{s.port, "tcp"}}, ended)
-	signals <- stop
+	if err := queue.Send(stop); err != nil {
+		t.Fatal(err)
+	}
 	<-ended
 	if err != nil || runErr != nil {
 		t.Errorf("under the proposal: exercise %v, container %v (status %d)", err, runErr, result.Code)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/registry/store"
 )
 
@@ -29,7 +29,7 @@ type run struct {
 	recorder *record.Recorder
 
 	// signals go to the container's first process.
-	signals chan os.Signal
+	signals *signals.Queue
 	// ended is closed when the container has ended; result and err are
 	// valid then.
 	ended  chan struct{}
@@ -47,7 +47,12 @@ func (r *run) warn(format string, args ...any) {
 // conduct starts the container and stays with it to its end. It leaves
 // nothing running behind.
 func (r *run) conduct(ctx context.Context) error {
-	r.signals, r.ended = make(chan os.Signal), make(chan struct{})
+	var err error
+	if r.signals, err = signals.New(); err != nil {
+		return err
+	}
+	defer r.signals.Close()
+	r.ended = make(chan struct{})
 	started := make(chan int, 1)
 	r.job.Progress("recording, on this machine's network")
 	streams, attach := r.streams()
@@ -220,10 +225,10 @@ const oneInterrupt = 200 * time.Millisecond
 // send reports whether the container was there to take the signal.
 func (r *run) send(s syscall.Signal) bool {
 	select {
-	case r.signals <- s:
-		return true
 	case <-r.ended:
 		return false
+	default:
+		return r.signals.Send(s) == nil
 	}
 }
 

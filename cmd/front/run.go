@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"slices"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/cmd/report"
@@ -18,6 +17,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
+	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/enforcer/wire"
 	"github.com/least-privilege/lpm/registry/approval/seal"
@@ -51,9 +51,13 @@ func Run(args []string, programs Programs) (int, error) {
 
 // execute runs a launch that was found to be of this store and these programs.
 func execute(f *Flags, image string, l *prepared.Launch, path string) (int, error) {
+	stderr, err := surviving(os.Stderr)
+	if err != nil {
+		return 0, err
+	}
 	r := &running{
 		flags: f, kept: l, path: path,
-		term: render.NewTerminal(os.Stdin, os.Stdout, os.Stderr),
+		term: render.NewTerminal(os.Stdin, os.Stdout, stderr),
 	}
 	streams := container.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	if !f.Interactive {
@@ -85,6 +89,18 @@ func execute(f *Flags, image string, l *prepared.Launch, path string) (int, erro
 		err = errors.Join(err, report.WriteDenials(f.Denials, r.limits, result.Denials))
 	}
 	return result.Code, err
+}
+
+// surviving returns a second descriptor of a standard stream. Through the first
+// Go ends a process when nobody reads its output any more (package os/signal);
+// that is the container's to find out, and what it was refused is still to be
+// written down.
+func surviving(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // running is one run of a prepared launch.
@@ -121,13 +137,16 @@ func (r *running) fill() error {
 // makes of them decides how lpm ends.
 func (r *running) start(streams container.Streams) (container.Result, error) {
 	ctx := context.Background()
-	signals := make(chan os.Signal, 16)
-	// Starting to listen takes Go half a millisecond, in which the container
-	// can be made. A signal that comes earlier ends lpm.
-	go r.listen(signals)
+	queue, err := signals.New()
+	if err != nil {
+		return container.Result{}, err
+	}
+	if err := queue.Catch(container.Signals()); err != nil {
+		return container.Result{}, err
+	}
 	var attached sync.WaitGroup
 	var attachErr error
-	o := container.Observer{Limited: r.limited, Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }, Started: func(int) {
+	o := container.Observer{Limited: r.limited, Passed: r.passed, Started: func(int) {
 		if r.tty != nil {
 			attached.Go(func() { attachErr = r.tty.Attach(ctx, streams.In, streams.Out) })
 		}
@@ -144,7 +163,7 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 		r.tty.Fit(streams.In)
 		inside = container.Streams{In: r.tty.Slave, Out: r.tty.Slave, Err: r.tty.Slave, Terminal: streams.In}
 	}
-	result, err := r.launch.Run(ctx, inside, signals, o)
+	result, err := r.launch.Run(ctx, inside, queue, o)
 	attached.Wait()
 	if err == nil {
 		err = attachErr
@@ -152,18 +171,14 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	return result, err
 }
 
-// listen has the signals sent on that are the container's.
-func (r *running) listen(signals chan<- os.Signal) {
-	forwarded := slices.DeleteFunc(container.Signals(), func(s os.Signal) bool {
-		// What lpm was started to ignore, as by nohup, stays so. The size of
-		// the container's terminal changes with this one's, and its programs
-		// hear of it then.
-		return signal.Ignored(s) || r.tty != nil && s == syscall.SIGWINCH
-	})
-	signal.Notify(signals, forwarded...)
-	// That nobody reads the output any more is the container's to find out;
-	// what it was refused is still to be reported.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+// passed does what is lpm's own at a signal that the container has had.
+func (r *running) passed(s unix.Signal) {
+	if s == unix.SIGTSTP {
+		_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
+	}
+	if r.tty != nil {
+		r.tty.Changed(s)
+	}
 }
 
 // limited takes note of what holds the container to its bounds. It is said

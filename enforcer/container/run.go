@@ -14,6 +14,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/limit"
 	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/enforcer/userns"
 )
@@ -57,9 +58,10 @@ type Observer struct {
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
 	Meanwhile func() error
-	// Stopped is called when SIGTSTP has been passed on: a launcher that is
-	// a job of a shell then stops too.
-	Stopped func()
+	// Passed is called for each signal that has been passed on, on the
+	// thread that supervises the container: nothing else is answered until it
+	// returns. A launcher that is a job of a shell stops at SIGTSTP.
+	Passed func(unix.Signal)
 }
 
 // Result is how a container ended.
@@ -100,8 +102,9 @@ func ExitCode(err error) int {
 }
 
 // Run starts the container and returns when it has ended. Cancelling ctx
-// kills it. signals are passed on to the container's first process.
-func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o Observer) (r Result, err error) {
+// kills it. What is in the queue, which may be nil, is passed on to the
+// container's first process.
+func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Observer) (r Result, err error) {
 	// The container's life is bound to the thread that starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -144,18 +147,16 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, o.Denied)
 		policy = enforcer
 	}
-	var forwarded <-chan unix.Signal
-	stats, status, err := serve(c, policy, func() {
+	defer context.AfterFunc(ctx, func() { _ = c.Signal(unix.SIGKILL) })()
+	f := &forwarder{container: c, queue: queue, tty: l.Plan.Process.TTY, passed: o.Passed}
+	stats, status, err := serve(c, policy, f, func() {
 		if o.Started != nil {
 			o.Started(c.PID())
 		}
-		forwarded = forward(ctx, c, signals, o.Stopped)
 	})
 	r.Duration = time.Since(begun)
-	if forwarded != nil {
-		if instead := <-forwarded; instead != 0 && status.Signal == unix.SIGKILL {
-			status.Signal = instead
-		}
+	if f.instead != 0 && status.Signal == unix.SIGKILL {
+		status.Signal = f.instead
 	}
 	r.Calls, r.Lost = stats.Calls, stats.Lost
 	if enforcer != nil {
@@ -204,7 +205,7 @@ func explain(err error) error {
 // ended, and collects the first. begun is called when the program may run. If
 // the supervisor fails the container is killed, for its calls would fail from
 // then on in ways that no program expects.
-func serve(c *launch.Container, policy supervise.Policy, begun func()) (supervise.Stats, launch.Status, error) {
+func serve(c *launch.Container, policy supervise.Policy, f *forwarder, begun func()) (supervise.Stats, launch.Status, error) {
 	var status launch.Status
 	var ended error
 	waited := false
@@ -212,9 +213,13 @@ func serve(c *launch.Container, policy supervise.Policy, begun func()) (supervis
 		status, ended = c.Wait()
 		waited = true
 	}
-	stats, err := supervise.Serve(context.Background(), supervise.Container{
+	container := supervise.Container{
 		Listener: c.Listener(), Running: c.Running, Begun: begun, Process: c.Process(), Ended: wait,
-	}, policy)
+	}
+	if f.queue != nil {
+		container.Signals, container.Signalled = f.queue.FD(), f.next
+	}
+	stats, err := supervise.Serve(context.Background(), container, policy)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("supervising the container: %w", err), c.Signal(unix.SIGKILL))
 	}

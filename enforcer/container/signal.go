@@ -2,14 +2,13 @@ package container
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/enforcer/launch"
+	"github.com/least-privilege/lpm/enforcer/signals"
 )
 
 // Signals returns the signals that a launcher passes on to its container: all
@@ -18,8 +17,8 @@ import (
 // background, which have to stop it; SIGPIPE, which says that nobody reads its
 // own output; SIGURG, by which Go's runtime calls its threads; and the two that
 // cannot be caught and the two that C libraries keep for themselves.
-func Signals() []os.Signal {
-	list := []os.Signal{
+func Signals() []unix.Signal {
+	list := []unix.Signal{
 		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
 		unix.SIGSTKFLT, unix.SIGCONT, unix.SIGTSTP, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR,
 	}
@@ -32,34 +31,29 @@ func Signals() []os.Signal {
 // The real-time signals that programs use (signal(7)).
 const firstRealTime, lastRealTime unix.Signal = 34, 64
 
-// forward passes signals on until the container ends, and then sends the
-// signal in whose place the container was killed, or 0. stopped, if not nil,
-// is called when the container has been told to stop.
-func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal, stopped func()) <-chan unix.Signal {
-	result := make(chan unix.Signal, 1)
-	go func() {
-		var instead unix.Signal
-		defer func() { result <- instead }()
-		done := ctx.Done()
-		for {
-			select {
-			case <-c.Exited():
-				return
-			case <-done:
-				_ = c.Signal(unix.SIGKILL)
-				done = nil
-			case s := <-signals:
-				sig, ok := s.(syscall.Signal)
-				if ok && deliver(c, sig) {
-					instead = sig
-				}
-				if sig == unix.SIGTSTP && stopped != nil {
-					stopped()
-				}
-			}
+// forwarder passes signals on to a container.
+type forwarder struct {
+	container *launch.Container
+	queue     *signals.Queue
+	// tty says that the container has a terminal of its own, whose changes of
+	// size the kernel tells it of.
+	tty bool
+	// passed, if not nil, is called when a signal has been passed on.
+	passed func(unix.Signal)
+	// instead is the signal in whose place the container was killed, or 0.
+	instead unix.Signal
+}
+
+// next passes on what is in the queue.
+func (f *forwarder) next() {
+	for s := f.queue.Next(); s != 0; s = f.queue.Next() {
+		if (s != unix.SIGWINCH || !f.tty) && deliver(f.container, s) {
+			f.instead = s
 		}
-	}()
-	return result
+		if f.passed != nil {
+			f.passed(s)
+		}
+	}
 }
 
 // deliver sends a signal as if there were no pid namespace: the kernel drops

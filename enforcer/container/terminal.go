@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -21,6 +21,10 @@ type Terminal struct {
 	Slave *os.File
 	// Path is the slave's path on the host, for plan.Options.
 	Path string
+
+	mu sync.Mutex
+	// raw is the caller's terminal while it is in raw mode.
+	raw *os.File
 }
 
 // OpenTerminal makes a pseudo-terminal. The caller closes it.
@@ -93,9 +97,12 @@ func (t *Terminal) Attach(ctx context.Context, in, out *os.File) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("switching the terminal to raw mode: %w", err), t.master.Close())
 		}
-		defer func() { _ = term.Restore(fd, state) }()
-		stop := t.follow(in)
-		defer stop()
+		t.Fit(in)
+		t.follow(in)
+		defer func() {
+			t.follow(nil)
+			_ = term.Restore(fd, state)
+		}()
 	}
 	go func() {
 		if _, err := io.Copy(t.master, in); err == nil {
@@ -116,26 +123,26 @@ func (t *Terminal) Attach(ctx context.Context, in, out *os.File) error {
 
 const endOfTransmission = 4
 
-// follow passes the size of a terminal on, now and when it changes, and keeps
-// it in raw mode when this process has been stopped: a shell takes that back.
-func (t *Terminal) follow(in *os.File) (stop func()) {
-	changed, done := make(chan os.Signal, 2), make(chan struct{})
-	signal.Notify(changed, unix.SIGWINCH, unix.SIGCONT)
-	t.Fit(in)
-	go func() {
-		defer close(done)
-		for s := range changed {
-			if s == unix.SIGCONT {
-				_, _ = term.MakeRaw(int(in.Fd()))
-			}
-			t.Fit(in)
-		}
-	}()
-	return func() {
-		signal.Stop(changed)
-		close(changed)
-		<-done
+// follow says which terminal of the caller's is in raw mode.
+func (t *Terminal) follow(raw *os.File) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raw = raw
+}
+
+// Changed is to be called when the process has had a signal. It passes a new
+// size of the caller's terminal on, and keeps that in raw mode when the process
+// has been stopped: a shell takes that back.
+func (t *Terminal) Changed(s unix.Signal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.raw == nil || s != unix.SIGWINCH && s != unix.SIGCONT {
+		return
 	}
+	if s == unix.SIGCONT {
+		_, _ = term.MakeRaw(int(t.raw.Fd()))
+	}
+	t.Fit(t.raw)
 }
 
 // Close closes the caller's side.

@@ -43,6 +43,11 @@ type Container struct {
 	// nobody has waited for keeps its filter. Both may be nil.
 	Process *os.File
 	Ended   func()
+	// Signals, if not 0, is a descriptor that can be read from when there are
+	// signals for the container, upon which Signalled is called. After Ended
+	// it is not looked at any more.
+	Signals   int
+	Signalled func()
 }
 
 // Serve answers the calls that wait at the container's listener until the last
@@ -55,22 +60,28 @@ func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	s := &server{fd: int(c.Listener.Fd()), container: c, policy: policy, process: -1}
+	s := &server{fd: int(c.Listener.Fd()), container: c, policy: policy, stop: -1, process: -1, signals: -1}
+	if c.Signals != 0 {
+		s.signals = int32(c.Signals)
+	}
 	if c.Process != nil {
 		s.process = int32(c.Process.Fd())
 	}
 	// Synchronous wake-ups exist since Linux 6.6; without them it is slower.
 	_ = unix.IoctlSetInt(s.fd, unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 
-	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return s.stats, fmt.Errorf("making the supervisor's stop signal: %w", err)
+	if ctx.Done() != nil {
+		stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			return s.stats, fmt.Errorf("making the supervisor's stop signal: %w", err)
+		}
+		defer unix.Close(stop)
+		defer context.AfterFunc(ctx, func() { _, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
+		s.stop = int32(stop)
 	}
-	defer unix.Close(stop)
-	defer context.AfterFunc(ctx, func() { _, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
 
 	for {
-		more, err := s.poll(stop)
+		more, err := s.poll()
 		if err != nil || !more {
 			return s.stats, errors.Join(err, ctx.Err())
 		}
@@ -83,8 +94,10 @@ func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 type server struct {
 	fd        int
 	container Container
-	// process is -1 once its end has been seen; poll(2) leaves that out.
-	process int32
+	// stop is -1 where nobody can tell the server to stop, process and
+	// signals are once the process's end has been seen; poll(2) leaves that
+	// out.
+	stop, process, signals int32
 	begun   bool
 	started bool
 	policy  Policy
@@ -93,13 +106,13 @@ type server struct {
 
 // poll waits for a call. It returns false at the end of the container and
 // when told to stop.
-func (s *server) poll(stop int) (bool, error) {
-	p := []unix.PollFd{
-		{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN},
-		{Fd: s.process, Events: unix.POLLIN},
+func (s *server) poll() (bool, error) {
+	p := [...]unix.PollFd{
+		{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: s.stop, Events: unix.POLLIN},
+		{Fd: s.process, Events: unix.POLLIN}, {Fd: s.signals, Events: unix.POLLIN},
 	}
 	for {
-		_, err := unix.Poll(p, -1)
+		_, err := unix.Poll(p[:], -1)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -109,6 +122,9 @@ func (s *server) poll(stop int) (bool, error) {
 		if p[1].Revents != 0 {
 			return false, nil
 		}
+		if p[3].Revents != 0 {
+			s.container.Signalled()
+		}
 		if p[0].Revents&unix.POLLIN != 0 {
 			return true, nil
 		}
@@ -117,6 +133,7 @@ func (s *server) poll(stop int) (bool, error) {
 		}
 		if p[2].Revents != 0 {
 			s.process, p[2].Fd = -1, -1
+			s.signals, p[3].Fd = -1, -1
 			s.container.Ended()
 		}
 	}
