@@ -47,10 +47,12 @@ type Container struct {
 	// pidfdNumber is where the kernel writes it. It is not on a stack, for a
 	// stack can move between the taking of its address and the call.
 	pidfdNumber int32
-	listener    *os.File
-	status      *os.File
-	op          func(i int) (plan.Op, error)
-	watcher     *watcher
+	// program is what the child works with, in this process's memory.
+	program  *bound
+	listener *os.File
+	status   *os.File
+	op       func(i int) (plan.Op, error)
+	watcher  *watcher
 	// alive is the end of a pipe at which the child sees that this process
 	// still lives. It stays open until the container has ended.
 	alive *os.File
@@ -82,12 +84,13 @@ func Start(s Spec) (*Container, error) {
 	}
 	defer ch.close()
 	c := &Container{op: s.Op, exited: make(chan struct{})}
-	args := &cloneArgs{flags: s.Program.flags | unix.CLONE_PIDFD, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&c.pidfdNumber)}
+	args := cloneArgs{flags: s.Program.flags | unix.CLONE_PIDFD | unix.CLONE_VM, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&c.pidfdNumber)}
 	if s.Cgroup != nil {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(s.Cgroup.Fd())
 	}
-	pid, err := fork(s.Program.bind(ch.numbers(), s.Given), args, ch.status())
+	c.program = s.Program.bind(ch.numbers(), s.Given)
+	pid, err := fork(c.program, args, ch.status())
 	if err != nil {
 		return nil, &NamespaceError{err}
 	}

@@ -1,24 +1,13 @@
 package launch
 
 import (
+	"fmt"
 	"runtime"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// The runtime's hooks around a fork, which package syscall uses too. They are
-// kept for users outside the standard library (go.dev/issue/67401).
-
-//go:linkname beforeFork syscall.runtime_BeforeFork
-func beforeFork()
-
-//go:linkname afterFork syscall.runtime_AfterFork
-func afterFork()
-
-//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
-func afterForkInChild()
 
 // cloneArgs is struct clone_args of linux/sched.h, the version of Linux 5.7.
 type cloneArgs struct {
@@ -32,50 +21,63 @@ type report struct {
 	op, errno int32
 }
 
+// childStack is the size of a child's stack in bytes. What runs on it cannot
+// grow it; the linker sees to it that less than 800 are needed.
+const childStack = 4096
+
 // fork makes a child with the given clone flags, which executes p and never
 // returns. status is where the child writes its report.
-func fork(p *bound, args *cloneArgs, status int) (pid int, err error) {
+//
+// With CLONE_VM the child works in this process's memory, as after vfork(2),
+// while this process goes on: neither has to copy what the other writes to. p
+// must then be kept until the child has executed a program. It is for children
+// that do: one that stays would hand this memory to whoever takes it over.
+func fork(p *bound, args cloneArgs, status int) (pid int, err error) {
+	stack := p.words(childStack)
+	args.stack, args.stackSize = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(stack)))), childStack
+	// A handler of this process has no place in the child.
+	args.flags |= unix.CLONE_CLEAR_SIGHAND
+	p.status = uintptr(status)
 	// No other thread may open a descriptor between a non-atomic pair of
 	// open and close-on-exec, or the child would hand it on.
 	syscall.ForkLock.Lock()
-	n, errno := forkAndRun(p.calls, p.fds, args, uintptr(status))
+	n := cloneChild(&args, unsafe.Sizeof(args), p)
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(p)
-	if errno != 0 {
-		return 0, errno
+	if n < 0 {
+		return 0, fmt.Errorf("clone3: %w", syscall.Errno(-n))
 	}
-	return int(n), nil
+	return n, nil
 }
 
-// forkAndRun forks; the child makes the calls. Nothing here may allocate,
-// grow the stack or take a lock once beforeFork has been called.
+// cloneChild is clone3(2), which returns the error as a negative number. In the
+// child it does not return but continues with runChild on the new stack, where
+// no goroutine is: neither may allocate, grow the stack, take a lock or be
+// called back by Go's runtime.
 //
-//go:noinline
+//go:noescape
+func cloneChild(args *cloneArgs, size uintptr, p *bound) int
+
+// runChild makes the calls.
+//
 //go:norace
 //go:nocheckptr
 //go:nosplit
-func forkAndRun(calls []boundCall, fds []int32, args *cloneArgs, status uintptr) (pid uintptr, errno syscall.Errno) {
+func runChild(p *bound) {
 	var (
-		c    *boundCall
-		a    [6]uintptr
-		r    uintptr
-		i, j int
-		rep  report
+		c     *boundCall
+		a     [6]uintptr
+		r     uintptr
+		errno syscall.Errno
+		i, j  int
+		rep   report
 	)
-	beforeFork()
-	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0, 0, 0, 0)
-	if errno != 0 || pid != 0 {
-		afterFork()
-		return pid, errno
-	}
-
-	afterForkInChild()
-	for i = 0; i < len(calls); i++ {
-		c = &calls[i]
+	for i = 0; i < len(p.calls); i++ {
+		c = &p.calls[i]
 		for j = 0; j < len(a); j++ {
 			a[j] = c.args[j]
 			if c.fdArgs[j] >= 0 {
-				a[j] = uintptr(fds[c.fdArgs[j]])
+				a[j] = uintptr(p.fds[c.fdArgs[j]])
 			}
 		}
 		r, _, errno = syscall.RawSyscall6(c.number, a[0], a[1], a[2], a[3], a[4], a[5])
@@ -94,7 +96,7 @@ func forkAndRun(calls []boundCall, fds []int32, args *cloneArgs, status uintptr)
 			}
 		}
 		if c.out >= 0 {
-			fds[c.out] = int32(r)
+			p.fds[c.out] = int32(r)
 			for j = 0; j < len(c.patches); j++ {
 				*c.patches[j] = int32(r)
 			}
@@ -105,7 +107,7 @@ func forkAndRun(calls []boundCall, fds []int32, args *cloneArgs, status uintptr)
 
 fail:
 	rep.op, rep.errno = int32(i), int32(errno)
-	syscall.RawSyscall6(unix.SYS_WRITE, status, uintptr(unsafe.Pointer(&rep)), unsafe.Sizeof(rep), 0, 0, 0)
+	syscall.RawSyscall6(unix.SYS_WRITE, p.status, uintptr(unsafe.Pointer(&rep)), unsafe.Sizeof(rep), 0, 0, 0)
 	for {
 		syscall.RawSyscall6(unix.SYS_EXIT_GROUP, 125, 0, 0, 0, 0, 0)
 	}

@@ -121,8 +121,9 @@ type bound struct {
 	calls []boundCall
 	// fds holds the descriptor of each slot.
 	fds []int32
-	// keep holds on to what arguments point to. The child works on a copy
-	// of this memory, so that it must be there only at the fork.
+	// status is where a call that fails is reported.
+	status uintptr
+	// keep holds on to what arguments point to, and to the child's stack.
 	keep []any
 }
 

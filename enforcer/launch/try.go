@@ -51,7 +51,7 @@ func Try(t Trial) error {
 		return fmt.Errorf("translating the trial: %w", err)
 	}
 	bound := prog.bind([]int32{int32(told.Fd()), int32(tell.Fd())}, Given{})
-	pid, err := fork(bound, &cloneArgs{flags: flags, exitSignal: uint64(unix.SIGCHLD)}, int(report.Fd()))
+	pid, err := fork(bound, cloneArgs{flags: flags, exitSignal: uint64(unix.SIGCHLD)}, int(report.Fd()))
 	if err != nil {
 		return &NamespaceError{err}
 	}

@@ -52,7 +52,7 @@ func watch(pidfd int, terminal *os.File) (*watcher, error) {
 	if err == nil {
 		bound := prog.bind(opened, Given{})
 		var pid int
-		if pid, err = fork(bound, &cloneArgs{exitSignal: uint64(unix.SIGCHLD)}, -1); err == nil {
+		if pid, err = fork(bound, cloneArgs{exitSignal: uint64(unix.SIGCHLD)}, -1); err == nil {
 			return &watcher{pid: pid, life: life}, nil
 		}
 	}

@@ -98,10 +98,10 @@ type server struct {
 	// signals are once the process's end has been seen; poll(2) leaves that
 	// out.
 	stop, process, signals int32
-	begun   bool
-	started bool
-	policy  Policy
-	stats   Stats
+	begun                  bool
+	started                bool
+	policy                 Policy
+	stats                  Stats
 }
 
 // poll waits for a call. It returns false at the end of the container and
