@@ -96,7 +96,7 @@ func (s *session) run(ctx context.Context, name string, f front.Flags, form outp
 	}
 	args := f.Arguments(name)
 	if programs.Front == "" {
-		return front.Run(args, programs)
+		return front.Run(args)
 	}
 	return 0, programs.HandBack(append([]string{"run"}, args...))
 }

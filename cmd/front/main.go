@@ -16,12 +16,8 @@ func Main() int {
 	args := os.Args[1:]
 	count, _ := strconv.Atoi(os.Getenv(attempts))
 	os.Unsetenv(attempts)
-	programs, err := FindPrograms()
-	if err != nil {
-		return fail(err)
-	}
 	if len(args) > 0 && args[0] == "run" {
-		code, err := Run(args[1:], programs)
+		code, err := Run(args[1:])
 		switch {
 		case err == nil:
 			return code
@@ -31,6 +27,10 @@ func Main() int {
 	}
 	if count >= maxAttempts {
 		return fail(fmt.Errorf("after %d attempts: %w", count, ErrStale))
+	}
+	programs, err := FindPrograms()
+	if err != nil {
+		return fail(err)
 	}
 	os.Setenv(attempts, strconv.Itoa(count+1))
 	return fail(programs.become(programs.Core, coreName, args))

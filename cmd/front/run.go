@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -27,68 +28,104 @@ import (
 // Run runs the prepared launch for a command line, which is without the verb,
 // and returns the container's exit code. The error is [ErrStale] where there is
 // none, or none as things are now: then nothing has happened.
-func Run(args []string, programs Programs) (int, error) {
-	var f Flags
-	image, ok := f.parse(args)
-	if !ok || f.DryRun || f.Output != "" {
-		return 0, ErrStale
+func Run(args []string) (int, error) {
+	// The kernel takes as long for the namespaces as it takes to find out what
+	// is to be run in them. Nearly all containers have some of every kind.
+	held, err := launch.Hold(launch.AllNamespaces)
+	if err != nil {
+		return 0, err
+	}
+	r := &running{}
+	if err = r.prepare(args); err != nil {
+		err = errors.Join(err, held.End())
+	} else {
+		r.launch.Held = held
+		err = r.run()
+	}
+	return r.result.Code, errors.Join(err, r.close())
+}
+
+// running is one run of a prepared launch.
+type running struct {
+	flags Flags
+	image string
+	kept  *prepared.Launch
+	path  string
+	// open is what is to be closed in the end, the lock of the image's tree
+	// among it.
+	open    []io.Closer
+	term    *render.Terminal
+	streams container.Streams
+	tty     *container.Terminal
+	queue   *signals.Queue
+	launch  container.Launch
+	result  container.Result
+	denied  []string
+	limits  plan.Enforcement
+}
+
+func (r *running) close() error {
+	var errs []error
+	for _, c := range r.open {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// prepare finds the launch, and makes ready for it.
+func (r *running) prepare(args []string) error {
+	if err := r.find(args); err != nil {
+		return err
+	}
+	stderr, err := surviving(os.Stderr)
+	if err != nil {
+		return err
+	}
+	r.term = render.NewTerminal(os.Stdin, os.Stdout, stderr)
+	r.streams = container.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	if !r.flags.Interactive {
+		if r.streams.In, err = os.Open(os.DevNull); err != nil {
+			return err
+		}
+		r.open = append(r.open, r.streams.In)
+	}
+	if r.flags.TTY {
+		if r.tty, err = container.OpenTerminal(); err != nil {
+			return err
+		}
+		r.open = append(r.open, r.tty)
+		r.flags.Console = r.tty.Path
+	}
+	if r.queue, err = signals.New(); err != nil {
+		return err
+	}
+	return r.fill()
+}
+
+// find looks for the launch, and proves that it is of this store and of these
+// programs.
+func (r *running) find(args []string) error {
+	var ok bool
+	if r.image, ok = r.flags.parse(args); !ok || r.flags.DryRun || r.flags.Output != "" {
+		return ErrStale
 	}
 	store, err := xdg.Data()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	l, path, err := f.find(store, image)
+	if r.kept, r.path, err = r.flags.find(store, r.image); err != nil {
+		return ErrStale
+	}
+	programs, err := FindPrograms()
 	if err != nil {
-		return 0, ErrStale
+		return err
 	}
-	lock, err := hold(l, store, programs)
+	lock, err := hold(r.kept, store, programs)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer lock.Close()
-	return execute(&f, image, l, path)
-}
-
-// execute runs a launch that was found to be of this store and these programs.
-func execute(f *Flags, image string, l *prepared.Launch, path string) (int, error) {
-	stderr, err := surviving(os.Stderr)
-	if err != nil {
-		return 0, err
-	}
-	r := &running{
-		flags: f, kept: l, path: path,
-		term: render.NewTerminal(os.Stdin, os.Stdout, stderr),
-	}
-	streams := container.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	if !f.Interactive {
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return 0, err
-		}
-		defer null.Close()
-		streams.In = null
-	}
-	if f.TTY {
-		tty, err := container.OpenTerminal()
-		if err != nil {
-			return 0, err
-		}
-		defer tty.Close()
-		r.tty, f.Console = tty, tty.Path
-	}
-	if err := r.fill(); err != nil {
-		return 0, err
-	}
-	result, err := r.start(streams)
-	// However it ended, what was refused is not lost.
-	report.Denials(r.term, result.Denials, result.Others)
-	if len(result.Denials) > 0 {
-		report.LeftOut(r.term, image, r.denied)
-	}
-	if f.Denials != "" && !errors.Is(err, ErrStale) {
-		err = errors.Join(err, report.WriteDenials(f.Denials, r.limits, result.Denials))
-	}
-	return result.Code, err
+	r.open = append(r.open, lock)
+	return nil
 }
 
 // surviving returns a second descriptor of a standard stream. Through the first
@@ -101,18 +138,6 @@ func surviving(f *os.File) (*os.File, error) {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
-}
-
-// running is one run of a prepared launch.
-type running struct {
-	flags  *Flags
-	kept   *prepared.Launch
-	path   string
-	term   *render.Terminal
-	tty    *container.Terminal
-	launch container.Launch
-	denied []string
-	limits plan.Enforcement
 }
 
 // fill makes the launch from what was kept and what the person chose.
@@ -133,22 +158,32 @@ func (r *running) fill() error {
 	return nil
 }
 
-// start runs the container. Signals are the container's from here on: what it
-// makes of them decides how lpm ends.
-func (r *running) start(streams container.Streams) (container.Result, error) {
-	ctx := context.Background()
-	queue, err := signals.New()
-	if err != nil {
-		return container.Result{}, err
+// run runs the container and reports how it went.
+func (r *running) run() error {
+	err := r.start()
+	// However it ended, what was refused is not lost.
+	report.Denials(r.term, r.result.Denials, r.result.Others)
+	if len(r.result.Denials) > 0 {
+		report.LeftOut(r.term, r.image, r.denied)
 	}
-	if err := queue.Catch(container.Signals()); err != nil {
-		return container.Result{}, err
+	if r.flags.Denials != "" && !errors.Is(err, ErrStale) {
+		err = errors.Join(err, report.WriteDenials(r.flags.Denials, r.limits, r.result.Denials))
+	}
+	return err
+}
+
+// start starts the container and stays with it. Signals are the container's
+// from here on: what it makes of them decides how lpm ends.
+func (r *running) start() error {
+	ctx := context.Background()
+	if err := r.queue.Catch(container.Signals()); err != nil {
+		return errors.Join(err, r.launch.LetGo())
 	}
 	var attached sync.WaitGroup
 	var attachErr error
 	o := container.Observer{Limited: r.limited, Passed: r.passed, Started: func(int) {
 		if r.tty != nil {
-			attached.Go(func() { attachErr = r.tty.Attach(ctx, streams.In, streams.Out) })
+			attached.Go(func() { attachErr = r.tty.Attach(ctx, r.streams.In, r.streams.Out) })
 		}
 	}}
 	if !r.kept.Early {
@@ -157,18 +192,19 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	if r.flags.Verbose {
 		o.Denied = func(d supervise.Denial) { report.Denied(r.term, d, r.tty != nil) }
 	}
-	inside := streams
+	inside := r.streams
 	if r.tty != nil {
 		// Before the program runs, which may ask for it first of all.
-		r.tty.Fit(streams.In)
-		inside = container.Streams{In: r.tty.Slave, Out: r.tty.Slave, Err: r.tty.Slave, Terminal: streams.In}
+		r.tty.Fit(r.streams.In)
+		inside = container.Streams{In: r.tty.Slave, Out: r.tty.Slave, Err: r.tty.Slave, Terminal: r.streams.In}
 	}
-	result, err := r.launch.Run(ctx, inside, queue, o)
+	var err error
+	r.result, err = r.launch.Run(ctx, inside, r.queue, o)
 	attached.Wait()
 	if err == nil {
 		err = attachErr
 	}
-	return result, err
+	return err
 }
 
 // passed does what is lpm's own at a signal that the container has had.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +30,9 @@ type Launch struct {
 	Host plan.Host
 	// Ops returns the plan's operations, to describe one that failed.
 	Ops func() ([]plan.Op, error)
+	// Held, where not nil, is a child to use; see [launch.Spec]. Run takes it
+	// in any case.
+	Held *launch.Held
 }
 
 // Streams are a container's standard streams. They stay the caller's.
@@ -105,22 +107,19 @@ func ExitCode(err error) int {
 // kills it. What is in the queue, which may be nil, is passed on to the
 // container's first process.
 func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Observer) (r Result, err error) {
-	// The container's life is bound to the thread that starts it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	group, err := limit.Open(ctx, l.Plan, l.Host)
 	if err != nil {
-		return r, err
+		return r, errors.Join(err, l.LetGo())
 	}
 	defer func() { err = errors.Join(err, group.Close()) }()
 	out, err := l.outputs(s)
 	if err != nil {
-		return r, err
+		return r, errors.Join(err, l.LetGo())
 	}
 	defer func() { err = errors.Join(err, out.wait()) }()
 	spec := launch.Spec{
 		Program: l.Program, Given: l.Given, Stdin: out.in, Stdout: out.out, Stderr: out.err, Cgroup: group.Dir(),
-		Watch: l.Plan.Watch, Terminal: s.Terminal, Meanwhile: o.Meanwhile, Op: l.op,
+		Held: l.Held, Watch: l.Plan.Watch, Terminal: s.Terminal, Meanwhile: o.Meanwhile, Op: l.op,
 	}
 	if l.Plan.Group.Attached() {
 		spec.Attach = func(pid int) error { return group.Attach(ctx, pid) }
@@ -172,6 +171,14 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 	return r, err
 }
 
+// LetGo ends the child that is held, of a launch that is not to be run.
+func (l *Launch) LetGo() error {
+	if l.Held == nil {
+		return nil
+	}
+	return l.Held.End()
+}
+
 // op returns one of the plan's operations.
 func (l *Launch) op(i int) (plan.Op, error) {
 	ops, err := l.Ops()
@@ -201,7 +208,7 @@ func explain(err error) error {
 	return err
 }
 
-// serve supervises the container on this thread until its last process has
+// serve supervises the container until its last process has
 // ended, and collects the first. begun is called when the program may run. If
 // the supervisor fails the container is killed, for its calls would fail from
 // then on in ways that no program expects.

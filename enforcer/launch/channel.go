@@ -3,7 +3,6 @@ package launch
 import (
 	"errors"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +19,8 @@ type channels struct {
 	// reports carries the child's messages: the listener's number (4 bytes),
 	// then a report (8 bytes) or the end of the file when the program runs.
 	reports *os.File
+	// gate, where not nil, closes what a held child has waited at.
+	gate func()
 }
 
 func newChannels(s Spec) (_ *channels, err error) {
@@ -67,6 +68,10 @@ func (ch *channels) closeChild() {
 		}
 		ch.child[i] = 0
 	}
+	if ch.gate != nil {
+		ch.gate()
+		ch.gate = nil
+	}
 }
 
 func (ch *channels) close() {
@@ -90,6 +95,3 @@ func readable(f *os.File) (ready, hangup bool) {
 		return p[0].Revents&unix.POLLIN != 0, p[0].Revents&unix.POLLHUP != 0
 	}
 }
-
-// address is where the kernel may write the number at p.
-func address(p *int32) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }

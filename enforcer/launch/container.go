@@ -16,6 +16,9 @@ import (
 type Spec struct {
 	Program *Program
 	Given   Given
+	// Held, where not nil, is a child to use, if it has the program's
+	// namespaces; if not it is ended. It is Start's in any case.
+	Held *Held
 	// Stdin, Stdout and Stderr are what the program gets. They stay the
 	// caller's to close.
 	Stdin, Stdout, Stderr *os.File
@@ -39,14 +42,9 @@ type Spec struct {
 	Op func(i int) (plan.Op, error)
 }
 
-// Container is a started container. It ends when the process that started it
-// does.
+// Container is a started container. It ends with the process that started it.
 type Container struct {
-	pid   int
-	pidfd *os.File
-	// pidfdNumber is where the kernel writes it. It is not on a stack, for a
-	// stack can move between the taking of its address and the call.
-	pidfdNumber int32
+	*child
 	// program is what the child works with, in this process's memory.
 	program  *bound
 	listener *os.File
@@ -69,43 +67,70 @@ type Status struct {
 	Usage unix.Rusage
 }
 
-// Start forks the container and returns when its filter is in place, before
+// Start starts the container and returns when its filter is in place, before
 // the program runs. The program's execution is the first call that waits at
 // the listener: the caller serves it, or nothing runs.
-//
-// The container's life is bound to that of the calling thread, for
-// PR_SET_PDEATHSIG follows the thread that forked and not its process: the
-// caller has locked its goroutine to it (runtime.LockOSThread), and stays
-// until [Container.Wait] has returned.
 func Start(s Spec) (*Container, error) {
 	ch, err := newChannels(s)
 	if err != nil {
-		return nil, fmt.Errorf("preparing the start: %w", err)
+		return nil, errors.Join(fmt.Errorf("preparing the start: %w", err), s.letGo())
 	}
 	defer ch.close()
 	c := &Container{op: s.Op, exited: make(chan struct{})}
-	args := cloneArgs{flags: s.Program.flags | unix.CLONE_PIDFD | unix.CLONE_VM, exitSignal: uint64(unix.SIGCHLD), pidfd: address(&c.pidfdNumber)}
-	if s.Cgroup != nil {
-		args.flags |= unix.CLONE_INTO_CGROUP
-		args.cgroup = uint64(s.Cgroup.Fd())
+	if err := c.begin(s, ch); err != nil {
+		return nil, err
 	}
-	c.program = s.Program.bind(ch.numbers(), s.Given)
-	pid, err := fork(c.program, args, ch.status())
-	if err != nil {
-		return nil, &NamespaceError{err}
-	}
-	c.pid, c.pidfd = pid, os.NewFile(uintptr(c.pidfdNumber), "pidfd")
 	c.status, ch.reports = ch.reports, nil
-	ch.closeChild()
-	if err := c.prepare(s, ch.sync); err != nil {
+	if err := c.prepare(s, ch); err != nil {
 		return nil, c.abandon(err)
 	}
 	c.alive, ch.sync = ch.sync, nil
 	return c, nil
 }
 
+// letGo ends the child that is held and not used.
+func (s *Spec) letGo() error {
+	if s.Held == nil {
+		return nil
+	}
+	return s.Held.End()
+}
+
+// begin has a child make the program's calls: the one that is held, or another.
+func (c *Container) begin(s Spec, ch *channels) error {
+	program := s.Program.bind(ch.numbers(), s.Given)
+	if h := s.Held; h != nil && h.namespaces == s.Program.namespaces && s.Cgroup == nil {
+		// What has kept it from being made is an error of the next attempt.
+		if h.wait() == nil {
+			return c.take(h, program, ch)
+		}
+	} else if err := s.letGo(); err != nil {
+		return fmt.Errorf("ending a child that is not used: %w", err)
+	}
+	args := cloneArgs{flags: uint64(s.Program.namespaces)}
+	if sharing {
+		args.flags |= unix.CLONE_VM
+	}
+	if s.Cgroup != nil {
+		args.flags |= unix.CLONE_INTO_CGROUP
+		args.cgroup = uint64(s.Cgroup.Fd())
+	}
+	c.program, c.child = program, &child{}
+	return <-c.child.make(program, args, ch.status())
+}
+
+// take makes a held child the container's.
+func (c *Container) take(h *Held, program *bound, ch *channels) error {
+	ch.gate = h.program.closeGate
+	c.program, c.child = h.program, &h.child
+	if err := h.release(program, ch.status()); err != nil {
+		return c.abandon(fmt.Errorf("letting the container begin: %w", err))
+	}
+	return nil
+}
+
 // prepare attaches the child, maps its ids, lets it go and takes its listener.
-func (c *Container) prepare(s Spec, sync *os.File) error {
+func (c *Container) prepare(s Spec, ch *channels) error {
 	if s.Attach != nil {
 		if err := s.Attach(c.pid); err != nil {
 			return err
@@ -117,7 +142,7 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 		}
 	}
 	if s.Attach != nil || s.MapIDs != nil {
-		if _, err := sync.Write([]byte{1}); err != nil {
+		if _, err := ch.sync.Write([]byte{1}); err != nil {
 			return fmt.Errorf("letting the container start: %w", err)
 		}
 	}
@@ -133,17 +158,45 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 			return err
 		}
 	}
+	number, err := c.word()
+	if err != nil {
+		return err
+	}
+	// By now the child has descriptors of its own.
+	ch.closeChild()
+	return c.takeListener(number)
+}
+
+// word waits for what the child has to say, which is the number of its listener
+// unless it failed.
+func (c *Container) word() (listener int, err error) {
+	// This process may have the pipe's other end too.
+	p := [...]unix.PollFd{{Fd: int32(c.status.Fd()), Events: unix.POLLIN}, {Fd: int32(c.pidfd.Fd()), Events: unix.POLLIN}}
+	for {
+		_, err := unix.Poll(p[:], -1)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("waiting for the container's start: %w", err)
+		}
+		break
+	}
+	// It may have said something just before it ended.
+	if ready, _ := readable(c.status); !ready {
+		return 0, errors.New("waiting for the container's start: it ended without a word")
+	}
 	var message [8]byte
 	n, err := c.status.Read(message[:])
 	switch {
 	case err != nil:
-		return fmt.Errorf("waiting for the container's start: it ended without a word: %w", err)
+		return 0, fmt.Errorf("waiting for the container's start: %w", err)
 	case n == len(message):
-		return c.failure(message)
+		return 0, c.failure(message)
 	case n != 4:
-		return fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
+		return 0, fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
 	}
-	return c.takeListener(int(int32(binary.NativeEndian.Uint32(message[:4]))))
+	return int(int32(binary.NativeEndian.Uint32(message[:4]))), nil
 }
 
 // takeListener copies the seccomp listener out of the child. The child has
@@ -179,17 +232,12 @@ func (c *Container) takeListener(number int) error {
 
 // abandon ends a child whose start failed.
 func (c *Container) abandon(cause error) error {
-	kill := unix.PidfdSendSignal(int(c.pidfd.Fd()), unix.SIGKILL, nil, 0)
-	var status unix.WaitStatus
-	_, wait := unix.Wait4(c.pid, &status, 0, nil)
+	err := c.end()
 	if c.watcher != nil {
 		c.watcher.end()
 	}
 	c.Close()
-	if kill != nil && !errors.Is(kill, unix.ESRCH) {
-		return errors.Join(cause, kill)
-	}
-	return errors.Join(cause, wait)
+	return errors.Join(cause, err)
 }
 
 // PID returns the id of the container's first process, as the caller sees it.
@@ -223,16 +271,11 @@ func (c *Container) Signal(sig unix.Signal) error {
 	return err
 }
 
-// Wait waits for the container's end and collects it, on the thread that
-// started it. It is called once. An operation of the start that failed comes
+// Wait waits for the container's end and collects it. It is called once. An operation of the start that failed comes
 // back as an *[OpError].
 func (c *Container) Wait() (Status, error) {
 	var s Status
-	var status unix.WaitStatus
-	_, err := unix.Wait4(c.pid, &status, 0, &s.Usage)
-	for errors.Is(err, unix.EINTR) {
-		_, err = unix.Wait4(c.pid, &status, 0, &s.Usage)
-	}
+	status, err := c.collect(&s.Usage)
 	if status.Signaled() {
 		s.Signal = status.Signal()
 	}

@@ -9,7 +9,7 @@ import (
 // Encode returns the program in the form that [DecodeProgram] reads.
 func (p *Program) Encode() []byte {
 	var w wire.Writer
-	w.Uint(p.flags)
+	w.Uint(uint64(p.namespaces))
 	w.Uint(uint64(p.slots))
 	w.Bytes(p.data)
 	w.Uint(uint64(len(p.pointers)))
@@ -48,7 +48,7 @@ const (
 // the file can run programs as the caller anyway.
 func DecodeProgram(b []byte) (*Program, error) {
 	r := wire.NewReader(b)
-	p := &Program{flags: r.Uint(), slots: int(r.Below(maxSlots))}
+	p := &Program{namespaces: Namespaces(r.Uint()), slots: int(r.Below(maxSlots))}
 	p.data = r.Bytes()
 	// place reads the offset of a number of that many bytes.
 	place := func(size uint64) uint32 {

@@ -58,7 +58,7 @@ func fork(p *bound, args cloneArgs, status int) (pid int, err error) {
 //go:noescape
 func cloneChild(args *cloneArgs, size uintptr, p *bound) int
 
-// runChild makes the calls.
+// runChild makes the calls. A child that is held waits for them.
 //
 //go:norace
 //go:nocheckptr
@@ -72,6 +72,9 @@ func runChild(p *bound) {
 		i, j  int
 		rep   report
 	)
+	if p.held && !p.awaitCalls() {
+		goto end
+	}
 	for i = 0; i < len(p.calls); i++ {
 		c = &p.calls[i]
 		for j = 0; j < len(a); j++ {
@@ -108,6 +111,7 @@ func runChild(p *bound) {
 fail:
 	rep.op, rep.errno = int32(i), int32(errno)
 	syscall.RawSyscall6(unix.SYS_WRITE, p.status, uintptr(unsafe.Pointer(&rep)), unsafe.Sizeof(rep), 0, 0, 0)
+end:
 	for {
 		syscall.RawSyscall6(unix.SYS_EXIT_GROUP, 125, 0, 0, 0, 0, 0)
 	}

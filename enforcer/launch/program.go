@@ -2,7 +2,6 @@ package launch
 
 import (
 	"fmt"
-	"strings"
 	"unsafe"
 
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -16,9 +15,8 @@ import (
 // the caller of a launch knows (descriptors, arguments, environment) is put in
 // place by bind.
 type Program struct {
-	// flags are the clone flags of the namespaces.
-	flags uint64
-	calls []call
+	namespaces Namespaces
+	calls      []call
 	// data holds what arguments point to.
 	data []byte
 	// pointers are words of data that hold the address of other data.
@@ -123,6 +121,11 @@ type bound struct {
 	fds []int32
 	// status is where a call that fails is reported.
 	status uintptr
+	// held says that the child waits at the pipe gate for its calls. parent
+	// is a pidfd of the process that will have them.
+	held   bool
+	gate   [2]int
+	parent int
 	// keep holds on to what arguments point to, and to the child's stack.
 	keep []any
 }
@@ -222,7 +225,7 @@ func Compile(p *plan.Plan, filters []byte) (*Program, error) {
 	names := opened()
 	prog, err := compile(p.Ops, names[:], filters)
 	if err == nil {
-		prog.flags, err = constants(strings.Join(p.Namespaces, "|"))
+		prog.namespaces, err = namespaces(p.Namespaces)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("translating the plan: %w", err)

@@ -1,10 +1,12 @@
 package launch
 
 import (
+	"bufio"
 	"errors"
 	"os"
-	"runtime"
+	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -49,10 +51,114 @@ func spec(t *testing.T, ops ...plan.Op) Spec {
 
 // try starts a container that does not start.
 func try(s Spec) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	_, err := Start(s)
 	return err
+}
+
+// held begins a child for what spec makes.
+func held(t *testing.T, n Namespaces) *Held {
+	t.Helper()
+	h, err := Hold(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestHold: a child that is held does what the program says, with descriptors
+// that were opened after it was made; one that has other namespaces is ended.
+func TestHold(t *testing.T) {
+	for _, n := range []Namespaces{unix.CLONE_NEWUSER | unix.CLONE_NEWNS, unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWUTS} {
+		before, open := children(t), descriptors(t)
+		h := held(t, n)
+		failing := plan.Op{Call: "chdir", Args: []plan.Arg{text("/no/such/folder")}, About: "entering the data folder"}
+		s := spec(t, failing)
+		s.Held = h
+		err := try(s)
+		var op *OpError
+		if !errors.As(err, &op) || op.Errno != unix.ENOENT || op.Op.About != failing.About {
+			t.Fatalf("error %v, want the failed chdir", err)
+		}
+		// One more is what spec has opened.
+		if after := descriptors(t); after != open+1 {
+			t.Errorf("%d descriptors before, %d after", open, after)
+		}
+		if after := children(t); after != before {
+			t.Errorf("%d child processes before, %d after", before, after)
+		}
+	}
+}
+
+// TestHoldEnd: nothing is left of a child that was held for nothing, not even
+// where there could be none.
+func TestHoldEnd(t *testing.T) {
+	before, open := children(t), descriptors(t)
+	for _, n := range []Namespaces{AllNamespaces, unix.CLONE_THREAD} { // a thread would share signals, which a child does not
+		if err := held(t, n).End(); err != nil {
+			t.Errorf("%#x: %v", n, err)
+		}
+	}
+	if after := descriptors(t); after != open {
+		t.Errorf("%d descriptors before, %d after", open, after)
+	}
+	if after := children(t); after != before {
+		t.Errorf("%d child processes before, %d after", before, after)
+	}
+}
+
+// holdFor says in the environment that this program is run again to hold a
+// child until it is killed.
+const holdFor = "LPM_TEST_HOLD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(holdFor) != "" {
+		h, err := Hold(AllNamespaces)
+		if err == nil {
+			err = <-h.made
+		}
+		if err != nil {
+			os.Exit(1)
+		}
+		os.Stdout.WriteString(strconv.Itoa(h.child.pid) + "\n")
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+// TestHoldKilled: a held child ends with its launcher.
+func TestHoldKilled(t *testing.T) {
+	if !sharing {
+		t.Skip("with the race detector no child is held")
+	}
+	c := exec.Command("/proc/self/exe")
+	c.Env = append(os.Environ(), holdFor+"=1")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, readErr := bufio.NewReader(out).ReadString('\n')
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if readErr != nil || err != nil {
+		t.Fatalf("no child: %q, %v", line, c.Wait())
+	}
+	child, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(child)
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait()
+	// It has been taken over by another process, which collects it.
+	poll := []unix.PollFd{{Fd: int32(child), Events: unix.POLLIN}}
+	if n, err := unix.Poll(poll, 30_000); n != 1 {
+		t.Errorf("the child lives: %v", err)
+		unix.PidfdSendSignal(child, unix.SIGKILL, nil, 0)
+	}
 }
 
 // TestFailedOperation: the child's failure names the operation, and nothing
