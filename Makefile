@@ -2,7 +2,6 @@
 # where not root; `make help` lists them.
 
 PREFIX ?= /usr/local
-GO ?= go
 # A clone that belongs to someone else must still build.
 export GOFLAGS += -buildvcs=false
 
@@ -14,7 +13,7 @@ help: ## list the targets
 
 build: ## build the programs into bin/
 	@testdata/deps build
-	$(GO) build -trimpath -o bin/ ./cmd/...
+	@testdata/build bin
 
 install: build ## install the programs below PREFIX (/usr/local), after DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/lpm
