@@ -59,21 +59,27 @@ func texts(op plan.Op) []string {
 	return all
 }
 
-// callsOf returns the calls of the process that makes execveat, up to that one.
-// What comes before the plan's is Go's own: after a fork it takes the handlers
-// of signals and their mask back.
+// callsOf returns the calls of the process that makes execveat, up to that one,
+// without those by which it waits to be told the plan's; see launch.Hold.
 func callsOf(trace string) []string {
 	started := regexp.MustCompile(`^(\d+) +([a-z0-9_]+\(.*)$`)
 	byProcess := map[string][]string{}
 	for line := range strings.Lines(trace) {
 		m := started.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil || len(byProcess[m[1]]) == 0 && strings.HasPrefix(m[2], "rt_sig") {
+		if m == nil {
 			continue
 		}
 		byProcess[m[1]] = append(byProcess[m[1]], m[2])
-		if strings.HasPrefix(m[2], "execveat(") {
-			return byProcess[m[1]]
+		if !strings.HasPrefix(m[2], "execveat(") {
+			continue
 		}
+		calls := byProcess[m[1]]
+		for _, waits := range []string{"prctl(PR_SET_PDEATHSIG, SIGKILL", "ppoll(", "read(", "unshare(CLONE_FILES)"} {
+			if len(calls) > 0 && strings.HasPrefix(calls[0], waits) {
+				calls = calls[1:]
+			}
+		}
+		return calls
 	}
 	return nil
 }

@@ -95,6 +95,9 @@ func (r *running) prepare(args []string) error {
 		}
 		r.open = append(r.open, r.tty)
 		r.flags.Console = r.tty.Path
+		if r.streams.Out, err = surviving(os.Stdout); err != nil {
+			return err
+		}
 	}
 	if r.queue, err = signals.New(); err != nil {
 		return err
