@@ -32,7 +32,14 @@ type imitation struct {
 // imitate starts to answer at a socket with the name.
 func imitate(t *testing.T, name string, answer func(i *imitation, call *dbus.Message)) *imitation {
 	t.Helper()
-	i := &imitation{t: t, socket: filepath.Join(t.TempDir(), name), answer: answer}
+	// The path of a socket is short (unix(7)), and the test's own folder has the
+	// test's name in it.
+	dir, err := os.MkdirTemp("", "bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	i := &imitation{t: t, socket: filepath.Join(dir, name), answer: answer}
 	if err := os.MkdirAll(filepath.Dir(i.socket), 0o755); err != nil {
 		t.Fatal(err)
 	}
