@@ -54,8 +54,6 @@ type Container struct {
 	// alive is the end of a pipe at which the child sees that this process
 	// still lives. It stays open until the container has ended.
 	alive *os.File
-
-	exited chan struct{}
 }
 
 // Status is how a container ended.
@@ -76,7 +74,7 @@ func Start(s Spec) (*Container, error) {
 		return nil, errors.Join(fmt.Errorf("preparing the start: %w", err), s.letGo())
 	}
 	defer ch.close()
-	c := &Container{op: s.Op, exited: make(chan struct{})}
+	c := &Container{op: s.Op}
 	if err := c.begin(s, ch); err != nil {
 		return nil, err
 	}
@@ -259,9 +257,6 @@ func (c *Container) Running() bool {
 	return hangup && !ready
 }
 
-// Exited is closed when the container has ended.
-func (c *Container) Exited() <-chan struct{} { return c.exited }
-
 // Signal sends a signal to the container's first process.
 func (c *Container) Signal(sig unix.Signal) error {
 	err := unix.PidfdSendSignal(int(c.pidfd.Fd()), sig, nil, 0)
@@ -283,7 +278,6 @@ func (c *Container) Wait() (Status, error) {
 	if c.watcher != nil {
 		c.watcher.end()
 	}
-	close(c.exited)
 	var message [8]byte
 	if n, _ := c.status.Read(message[:]); n == len(message) {
 		err = c.failure(message)

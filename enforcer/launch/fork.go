@@ -11,8 +11,11 @@ import (
 
 // cloneArgs is struct clone_args of linux/sched.h, the version of Linux 5.7.
 type cloneArgs struct {
-	flags, pidfd, childTID, parentTID, exitSignal     uint64
-	stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	flags, pidfd                 uint64
+	_, _                         uint64 // child_tid, parent_tid
+	exitSignal, stack, stackSize uint64
+	_, _, _                      uint64 // tls, set_tid, set_tid_size
+	cgroup                       uint64
 }
 
 // report is what the child writes to the status pipe before it ends: the
@@ -57,6 +60,9 @@ func fork(p *bound, args cloneArgs, status int) (pid int, err error) {
 //
 //go:noescape
 func cloneChild(args *cloneArgs, size uintptr, p *bound) int
+
+// No Go calls it.
+var _ = runChild
 
 // runChild makes the calls. A child that is held waits for them.
 //
