@@ -1,6 +1,7 @@
 package enforcer_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -207,14 +208,22 @@ func TestKilledLauncher(t *testing.T) {
 		if err := self.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// The launcher and its container say who and that they are there, in
+		// any order.
 		var pid int
-		_, scanErr := fmt.Fscanf(out, "pid %d\nready\n", &pid)
+		ready := false
+		for lines := bufio.NewScanner(out); (pid == 0 || !ready) && lines.Scan(); {
+			if text, ok := strings.CutPrefix(lines.Text(), "pid "); ok {
+				pid, _ = strconv.Atoi(text)
+			}
+			ready = ready || lines.Text() == "ready"
+		}
 		if err := self.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		self.Wait()
-		if scanErr != nil {
-			t.Fatalf("the launcher did not start a container: %v", scanErr)
+		if pid == 0 || !ready {
+			t.Fatalf("the launcher did not start a container: pid %d, ready %t", pid, ready)
 		}
 		if !ends(pid) {
 			t.Errorf("process %d has outlived the launcher: %s", pid, script)
