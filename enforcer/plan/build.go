@@ -50,7 +50,7 @@ type builder struct {
 }
 
 // choices puts the caller's choices in the place of what the manifest leaves
-// open. The plan names the manifest that was approved.
+// open, and makes room for a first process of lpm's own. The plan names the manifest that was approved.
 func (b *builder) choices() error {
 	if b.Options.Hostname != "" && !isHostname(b.Options.Hostname) {
 		return &ChoiceError{"--hostname " + b.Options.Hostname, "not a name of letters, digits, dashes and dots, of at most 64 bytes", ""}
@@ -65,6 +65,9 @@ func (b *builder) choices() error {
 	chosen := *b.Manifest
 	if chosen.Mounts, err = Mounts(b.Manifest, b.Options); err != nil {
 		return err
+	}
+	if b.Options.Init && chosen.Resources.PIDs > 0 {
+		chosen.Resources.PIDs++ // the manifest bounds the image's processes
 	}
 	b.Manifest = &chosen
 	return b.publish()
