@@ -125,8 +125,8 @@ type Prepared struct {
 	Defaults plan.Defaults
 	// Layer is the folder of the overlay layer.
 	Layer string
-	// Filters are the plan's filters, compiled to one program.
-	Filters []byte
+	// Filters are the plan's filters, compiled.
+	Filters launch.Filters
 }
 
 // Prepare makes a container ready to start. Of what the host cannot enforce
@@ -173,7 +173,7 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 	if err := p.fillVolumes(ctx, places.Volumes, made.Identity); err != nil {
 		return nil, err
 	}
-	filters, err := filter.CompileAll(made.Filters)
+	filters, err := compileFilters(made)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the system call filters: %w", err)
 	}
@@ -185,10 +185,18 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 		Launch: container.Launch{
 			Plan: made, Program: program, Host: h,
 			Given: launch.Given{Args: made.Process.Args, Env: made.Process.Env, Console: j.Options.Console},
-			Ops:   func() ([]plan.Op, error) { return made.Ops, nil },
+			Ops:   func() ([]plan.Op, error) { return made.Operations(), nil },
 		},
 		Defaults: request.Image.Defaults(), Layer: request.Places.Layer, Filters: filters,
 	}, nil
+}
+
+// compileFilters compiles the filters of a plan.
+func compileFilters(p *plan.Plan) (compiled launch.Filters, err error) {
+	if compiled.Program, err = filter.CompileAll(p.Filters); err == nil && p.Init != nil {
+		compiled.Init, err = filter.Compile(p.Init.Filter)
+	}
+	return compiled, err
 }
 
 // ExitCode returns the code for an error of [Prepare] or of the launch.

@@ -224,5 +224,5 @@ func (r *running) operations() ([]plan.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Give(r.launch.Given.Args, r.launch.Given.Env, r.launch.Given.Console).Ops, nil
+	return p.Give(r.launch.Given.Args, r.launch.Given.Env, r.launch.Given.Console).Operations(), nil
 }

@@ -20,7 +20,7 @@ import (
 
 // Launch is a container that is ready to start.
 type Launch struct {
-	// Plan is what is done. Its Ops, Filters and Layer are not looked at.
+	// Plan is what is done. Its Ops, Init, Filters and Layer are not looked at.
 	Plan *plan.Plan
 	// Program is the plan's operations, compiled.
 	Program *launch.Program
@@ -28,7 +28,8 @@ type Launch struct {
 	Given launch.Given
 	// Host is what the plan was made for.
 	Host plan.Host
-	// Ops returns the plan's operations, to describe one that failed.
+	// Ops returns the plan's operations, as [plan.Plan.Operations] does, to
+	// describe one that failed.
 	Ops func() ([]plan.Op, error)
 }
 

@@ -69,9 +69,9 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal,
 // process, the container is killed, which deliver then reports.
 func deliver(c *launch.Container, sig unix.Signal) (killed bool) {
 	switch action := defaultAction(sig); {
-	case action == ends && defaults(c.PID(), sig):
+	case action == ends && !c.HasInit() && defaults(c.ProgramPID(), sig):
 		sig, killed = unix.SIGKILL, true
-	case action == stops && defaults(c.PID(), sig):
+	case action == stops && defaults(c.ProgramPID(), sig):
 		sig = unix.SIGSTOP
 	}
 	// A container that has just ended needs no signal.

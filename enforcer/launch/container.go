@@ -44,6 +44,10 @@ type Spec struct {
 type Container struct {
 	pid   int
 	pidfd *os.File
+	// programPID and program are the program's process where that is not the
+	// first.
+	programPID int
+	program    *os.File
 	// pidfdNumber is where the kernel writes it. It is not on a stack, for a
 	// stack can move between the taking of its address and the call.
 	pidfdNumber int32
@@ -87,14 +91,20 @@ func Start(s Spec) (*Container, error) {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(s.Cgroup.Fd())
 	}
-	pid, err := fork(s.Program.bind(ch.numbers(), s.Given), args, ch.status())
+	bound := s.Program.bind(ch.numbers(), s.Given)
+	if s.Program.hasInit() {
+		if bound.arguments, err = arguments(); err != nil {
+			return nil, err
+		}
+	}
+	pid, err := fork(bound, args, ch.status())
 	if err != nil {
 		return nil, &NamespaceError{err}
 	}
 	c.pid, c.pidfd = pid, os.NewFile(uintptr(c.pidfdNumber), "pidfd")
 	c.status, ch.reports = ch.reports, nil
 	ch.closeChild()
-	if err := c.prepare(s, ch.sync); err != nil {
+	if err := c.prepare(s, ch); err != nil {
 		return nil, c.abandon(err)
 	}
 	c.alive, ch.sync = ch.sync, nil
@@ -102,7 +112,7 @@ func Start(s Spec) (*Container, error) {
 }
 
 // prepare attaches the child, maps its ids, lets it go and takes its listener.
-func (c *Container) prepare(s Spec, sync *os.File) error {
+func (c *Container) prepare(s Spec, ch *channels) error {
 	if s.Attach != nil {
 		if err := s.Attach(c.pid); err != nil {
 			return err
@@ -114,7 +124,7 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 		}
 	}
 	if s.Attach != nil || s.MapIDs != nil {
-		if _, err := sync.Write([]byte{1}); err != nil {
+		if _, err := ch.sync.Write([]byte{1}); err != nil {
 			return fmt.Errorf("letting the container start: %w", err)
 		}
 	}
@@ -130,28 +140,54 @@ func (c *Container) prepare(s Spec, sync *os.File) error {
 			return err
 		}
 	}
+	if ch.hello == nil {
+		number, err := c.announced()
+		if err != nil {
+			return err
+		}
+		return c.takeListener(c.pidfd, number)
+	}
+	number, pid, ok, err := ch.greeting()
+	if err != nil {
+		return fmt.Errorf("waiting for the program's process: %w", err)
+	}
+	if !ok {
+		_, err := c.announced() // why there is none
+		return err
+	}
+	// It waits for this process, so that its id is its own.
+	program, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("opening the program's process: %w", err)
+	}
+	c.programPID, c.program = pid, os.NewFile(uintptr(program), "program's pidfd")
+	return c.takeListener(c.program, number)
+}
+
+// announced reads the listener's number, or else the report of what failed.
+func (c *Container) announced() (number int, err error) {
 	var message [8]byte
 	n, err := c.status.Read(message[:])
 	switch {
 	case err != nil:
-		return fmt.Errorf("waiting for the container's start: it ended without a word: %w", err)
+		return 0, fmt.Errorf("waiting for the container's start: it ended without a word: %w", err)
 	case n == len(message):
-		return c.failure(message)
+		return 0, c.failure(message)
 	case n != 4:
-		return fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
+		return 0, fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
 	}
-	return c.takeListener(int(int32(binary.NativeEndian.Uint32(message[:4]))))
+	return int(int32(binary.NativeEndian.Uint32(message[:4]))), nil
 }
 
-// takeListener copies the seccomp listener out of the child. The child has
-// said under which number it will appear, and makes one call before it does;
-// it then waits in the execution of the program for the listener's answer, so
-// that there is time. That call takes some ten microseconds, and any sleep
-// would take longer.
-func (c *Container) takeListener(number int) error {
+// takeListener copies the seccomp listener out of the process that is about to
+// execute the program. It has said under which number it will appear, and makes
+// one call before it does; it then waits in the execution of the program for
+// the listener's answer, so that there is time. That call takes some ten
+// microseconds, and any sleep would take longer.
+func (c *Container) takeListener(holder *os.File, number int) error {
 	const yields = 200
 	for try := 0; ; try++ {
-		fd, err := unix.PidfdGetfd(int(c.pidfd.Fd()), number, 0)
+		fd, err := unix.PidfdGetfd(int(holder.Fd()), number, 0)
 		if err == nil {
 			c.listener = os.NewFile(uintptr(fd), "seccomp listener")
 			return nil
@@ -192,6 +228,18 @@ func (c *Container) abandon(cause error) error {
 // PID returns the id of the container's first process, as the caller sees it.
 func (c *Container) PID() int { return c.pid }
 
+// HasInit reports whether the container's first process is lpm's own, so that
+// signals do to the program what they do to every other.
+func (c *Container) HasInit() bool { return c.program != nil }
+
+// ProgramPID returns the id of the program's process, as the caller sees it.
+func (c *Container) ProgramPID() int {
+	if c.HasInit() {
+		return c.programPID
+	}
+	return c.pid
+}
+
 // Listener returns the descriptor at which the container's calls wait for
 // their verdicts. It is closed by [Container.Close].
 func (c *Container) Listener() *os.File { return c.listener }
@@ -211,9 +259,14 @@ func (c *Container) Running() bool {
 // Exited is closed when the container has ended.
 func (c *Container) Exited() <-chan struct{} { return c.exited }
 
-// Signal sends a signal to the container's first process.
+// Signal sends a signal to the program. SIGKILL goes to the container's first
+// process, with which all others end.
 func (c *Container) Signal(sig unix.Signal) error {
-	err := unix.PidfdSendSignal(int(c.pidfd.Fd()), sig, nil, 0)
+	to := c.pidfd
+	if c.HasInit() && sig != unix.SIGKILL {
+		to = c.program
+	}
+	err := unix.PidfdSendSignal(int(to.Fd()), sig, nil, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
@@ -248,7 +301,7 @@ func (c *Container) Wait() (Status, error) {
 // Close releases the container's descriptors.
 func (c *Container) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.pidfd, c.listener, c.status, c.alive} {
+	for _, f := range []*os.File{c.pidfd, c.program, c.listener, c.status, c.alive} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}
