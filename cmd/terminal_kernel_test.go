@@ -18,7 +18,7 @@ import (
 // the start and when that changes, and lpm ends as the program does.
 func TestTerminalOfRun(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/python3")
-	for _, flags := range [][]string{{"-it"}} {
+	for _, flags := range [][]string{{"-it"}, {"-it", "--init"}} {
 		p := newPTY(t)
 		p.resize(30, 100)
 		c := i.python(flags, `
@@ -54,7 +54,7 @@ sys.exit(7)`)
 // caller's terminal stop and interrupt.
 func TestJobControl(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/dash", "/usr/bin/sleep")
-	for _, flags := range [][]string{{"-it"}} {
+	for _, flags := range [][]string{{"-it"}, {"-it", "--init"}} {
 		p := newPTY(t)
 		c := i.run(append(flags, "-e", "PS1=prompt> "), "/usr/bin/dash", "-i")
 		p.start(c)
@@ -118,7 +118,7 @@ func TestKilledOnTerminal(t *testing.T) {
 // goes on with it.
 func TestStopped(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/python3")
-	for _, flags := range [][]string{nil, {"-it"}} {
+	for _, flags := range [][]string{nil, {"--init"}, {"-it"}} {
 		p := newPTY(t)
 		c := i.python(flags, `
 import time

@@ -192,15 +192,18 @@ func TestUnhandledSignal(t *testing.T) {
 }
 
 // TestKilledLauncher: when lpm is killed the container ends with it, even one
-// that has taken its parent-death signal back.
+// that has taken its parent-death signal back, and one whose first process is
+// not the program.
 func TestKilledLauncher(t *testing.T) {
-	for _, script := range []string{
-		"import time; print('ready', flush=True); time.sleep(60)",
-		"import ctypes, time; ctypes.CDLL(None).prctl(1, 0); print('ready', flush=True); time.sleep(60)",
+	for _, test := range []struct{ script, init string }{
+		{"import time; print('ready', flush=True); time.sleep(60)", ""},
+		{"import ctypes, time; ctypes.CDLL(None).prctl(1, 0); print('ready', flush=True); time.sleep(60)", ""},
+		{"import os, time; os.fork(); print('ready', flush=True); time.sleep(60)", "1"},
 	} {
+		script := test.script
 		l := newLab(t, "python3")
 		self := exec.Command("/proc/self/exe", "-test.run=^TestLauncher$")
-		self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir(), "LPM_TEST_SCRIPT="+script, "TMPDIR="+t.TempDir())
+		self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir(), "LPM_TEST_SCRIPT="+script, "LPM_TEST_INIT="+test.init, "TMPDIR="+t.TempDir())
 		out, err := self.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -261,6 +264,7 @@ func TestLauncher(t *testing.T) {
 	}
 	l := &lab{t: t, store: s, image: image}
 	l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
+	l.options.Init = os.Getenv("LPM_TEST_INIT") != ""
 	p, done, err := l.prepare(t.Context(), plan.Enforce, python("/", nil), os.Getenv("LPM_TEST_SCRIPT"))
 	if err != nil {
 		t.Fatal(err)

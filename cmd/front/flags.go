@@ -64,6 +64,8 @@ func (f *Flags) Table() []Flag {
 			Usage: "leave out the mount at `PATH`, which the manifest has to say is optional"},
 		{Name: "publish", Short: 'p', Value: &f.ports,
 			Usage: "count on `[HOST:]CONTAINER` as a port of the host, which the manifest has to grant"},
+		{Name: "init", Value: &f.Init,
+			Usage: "start the program as a child of a first process that collects orphans and passes signals on"},
 		{Name: "best-effort", Value: &f.BestEffort,
 			Usage: "run although the host cannot enforce all of the manifest, and say what it cannot"},
 		{Name: "verbose", Short: 'v', Value: &f.Verbose, Apart: true,
