@@ -149,27 +149,30 @@ while True: time.sleep(0.01)`)
 }
 
 // TestUnreadTerminal: a container whose terminal nobody looks at any more is
-// told so, and does not wait for ever.
+// told so, and does not wait for ever. The first process of a pid namespace
+// hears of it by an error alone.
 func TestUnreadTerminal(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/python3")
-	p := newPTY(t)
-	reading, writing, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := i.python([]string{"-it"}, "while True: print('y' * 1000)")
-	c.Stdout = writing
-	p.start(c)
-	writing.Close()
-	if _, err := reading.Read(make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
-	reading.Close()
-	if got := code(c.Wait()); got == 0 || got < 0 {
-		t.Errorf("status %d", got)
-	}
-	if p.raw() {
-		t.Error("the caller's terminal has been left in raw mode")
+	for flags, want := range map[string]int{"-it": 1, "-it --init": 128 + int(unix.SIGHUP)} {
+		p := newPTY(t)
+		reading, writing, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := i.python(strings.Fields(flags), "while True: print('y' * 1000)")
+		c.Stdout = writing
+		p.start(c)
+		writing.Close()
+		if _, err := reading.Read(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		reading.Close()
+		if got := code(c.Wait()); got != want {
+			t.Errorf("%s: status %d, want %d", flags, got, want)
+		}
+		if p.raw() {
+			t.Errorf("%s: the caller's terminal has been left in raw mode", flags)
+		}
 	}
 }
 

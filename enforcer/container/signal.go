@@ -16,7 +16,7 @@ import (
 // that mean nothing to itself. Left out are those of its own faults, limits,
 // children and timers, and of its reads and writes of a terminal in the
 // background, which have to stop it; SIGPIPE, which says that nobody reads its
-// own output; SIGURG, by which Go's runtime calls its threads; and the two that
+// own output; SIGURG, by which Go's runtime interrupts its threads; and the two that
 // cannot be caught and the two that C libraries keep for themselves.
 func Signals() []os.Signal {
 	list := []os.Signal{
