@@ -242,6 +242,9 @@ func (p *preparation) look(ctx context.Context) (plan.Survey, error) {
 		Program: command[0], Env: append(append([]string(nil), p.Config.Env...), p.Options.Env...), Dir: dir,
 		Paths: plan.SurveyPaths(p.Manifest, dir),
 	}
+	for _, v := range p.Options.Volumes {
+		r.Paths = append(r.Paths, v.Path)
+	}
 	if p.identity != manifest.IdentityRange {
 		return rootfs.Look(ctx, r)
 	}
@@ -267,9 +270,6 @@ func (p *preparation) places() (plan.Places, error) {
 		if places.Localtime, err = host.TimeZone(p.Options.TimeZone); err != nil {
 			return places, err
 		}
-	}
-	if p.Manifest == nil {
-		return places, nil
 	}
 	mounts, err := plan.Mounts(p.Manifest, p.Options)
 	if err != nil {
@@ -322,9 +322,6 @@ func (p *preparation) layer(ctx context.Context, dir string, spec plan.Layer) er
 
 // fillVolumes gives new volumes what the image has in their place.
 func (p *preparation) fillVolumes(ctx context.Context, dirs map[string]string, id plan.Identity) error {
-	if p.Manifest == nil {
-		return nil
-	}
 	mounts, err := plan.Mounts(p.Manifest, p.Options)
 	if err != nil {
 		return err
