@@ -99,14 +99,11 @@ func (f *Flags) Complete(args []string) error {
 		env = append(env, more...)
 	}
 	f.Env = FromHere(append(env, f.settings...))
-	f.Volumes, f.Ports = nil, nil
-	for _, text := range f.volumes {
-		v, err := parseVolume(text)
-		if err != nil {
-			return fmt.Errorf("--volume %s: %w", text, err)
-		}
-		f.Volumes = append(f.Volumes, v)
+	var err error
+	if f.Volumes, err = Volumes(f.volumes); err != nil {
+		return err
 	}
+	f.Ports = nil
 	for _, text := range f.ports {
 		p, err := parsePort(text)
 		if err != nil {
