@@ -127,7 +127,7 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	go r.listen(signals)
 	var attached sync.WaitGroup
 	var attachErr error
-	o := container.Observer{Limited: r.limited, Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }, Started: func(int) {
+	o := container.Observer{Limited: r.limited, Job: isJob, Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }, Started: func(int) {
 		if r.tty != nil {
 			attached.Go(func() { attachErr = r.tty.Attach(ctx, streams.In, streams.Out) })
 		}

@@ -58,8 +58,10 @@ type Observer struct {
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
 	Meanwhile func() error
-	// Stopped is called when SIGTSTP has been passed on: a launcher that is
-	// a job of a shell then stops too.
+	// Job is asked at SIGTSTP whether the launcher is a job of a shell. If so,
+	// the program is stopped, and then Stopped is called, for the launcher to
+	// stop too. Without it, it is none.
+	Job     func() bool
 	Stopped func()
 }
 
@@ -150,7 +152,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 		if o.Started != nil {
 			o.Started(c.PID())
 		}
-		forwarded = forward(ctx, c, signals, o.Stopped)
+		forwarded = forward(ctx, c, signals, o)
 	})
 	r.Duration = time.Since(begun)
 	if forwarded != nil {

@@ -33,9 +33,8 @@ func Signals() []os.Signal {
 const firstRealTime, lastRealTime unix.Signal = 34, 64
 
 // forward passes signals on until the container ends, and then sends the
-// signal in whose place the container was killed, or 0. stopped, if not nil,
-// is called when the container has been told to stop.
-func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal, stopped func()) <-chan unix.Signal {
+// signal in whose place the container was killed, or 0.
+func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal, o Observer) <-chan unix.Signal {
 	result := make(chan unix.Signal, 1)
 	go func() {
 		var instead unix.Signal
@@ -49,12 +48,13 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal,
 				_ = c.Signal(unix.SIGKILL)
 				done = nil
 			case s := <-signals:
-				sig, ok := s.(syscall.Signal)
-				if ok && deliver(c, sig) {
+				switch sig, ok := s.(syscall.Signal); {
+				case !ok:
+				case sig == unix.SIGTSTP && o.Job != nil && o.Job():
+					stop(c)
+					o.Stopped()
+				case deliver(c, sig):
 					instead = sig
-				}
-				if sig == unix.SIGTSTP && stopped != nil {
-					stopped()
 				}
 			}
 		}
@@ -64,36 +64,34 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal,
 
 // deliver sends a signal as if there were no pid namespace: the kernel drops
 // what the namespace's first process has no handler for, so that Ctrl-C would
-// do nothing to most programs, and drops the stop that a terminal asks for
-// where the program's session has no shell. Where its default is to end the
-// process, the container is killed, which deliver then reports.
+// do nothing to most programs. Where its default is to end the process, the
+// container is killed, which deliver then reports.
 func deliver(c *launch.Container, sig unix.Signal) (killed bool) {
-	switch action := defaultAction(sig); {
-	case action == ends && !c.HasInit() && defaults(c.ProgramPID(), sig):
+	if ends(sig) && !c.HasInit() && defaults(c.ProgramPID(), sig) {
 		sig, killed = unix.SIGKILL, true
-	case action == stops && defaults(c.ProgramPID(), sig):
-		sig = unix.SIGSTOP
 	}
 	// A container that has just ended needs no signal.
 	_ = c.Signal(sig)
 	return killed
 }
 
-// The default actions (signal(7)).
-const (
-	ends = iota
-	stops
-	nothing // or to go on
-)
-
-func defaultAction(sig unix.Signal) int {
-	switch sig {
-	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
-		return stops
-	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGSTOP, unix.SIGKILL:
-		return nothing
+// stop has the program do what it does at a stop by its terminal. The default
+// is done for it: the kernel drops that in sessions without a shell.
+func stop(c *launch.Container) {
+	sig := unix.SIGTSTP
+	if defaults(c.ProgramPID(), sig) {
+		sig = unix.SIGSTOP
 	}
-	return ends
+	_ = c.Signal(sig)
+}
+
+// ends reports whether a signal's default is to end a process (signal(7)).
+func ends(sig unix.Signal) bool {
+	switch sig {
+	case unix.SIGCHLD, unix.SIGCONT, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGURG, unix.SIGWINCH:
+		return false
+	}
+	return true
 }
 
 // defaults reports whether a process neither handles nor ignores a signal.
