@@ -53,7 +53,7 @@ func forward(ctx context.Context, c *launch.Container, signals <-chan os.Signal,
 				case sig == unix.SIGTSTP && o.Job != nil && o.Job():
 					stop(c)
 					o.Stopped()
-				case deliver(c, sig):
+				case deliver(c, sig) && instead == 0:
 					instead = sig
 				}
 			}
