@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := build
-.PHONY: help build install demo test test-vm bench lint images clean
+.PHONY: help build install demo test torture test-vm bench lint images clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -27,6 +27,10 @@ demo: ## the whole loop on redis: record, approve, run, and three refusals
 test: ## every test; as root, also as an ordinary user made for it
 	@testdata/deps test
 	@testdata/run-tests
+
+torture: ## thousands of launches, kills at random moments, stress inside
+	@testdata/deps torture
+	@testdata/run-torture
 
 test-vm: ## the kernel tests in a virtual machine with an older kernel and systemd
 	@testdata/deps test-vm

@@ -29,6 +29,7 @@ import (
 type analyzeFlags struct {
 	plan.Options
 	entrypoint  string
+	volumes     []string
 	identity    identity
 	interactive bool
 	limit       time.Duration
@@ -62,14 +63,17 @@ to end is watched too. A second Ctrl-C kills it.
 
 While it is watched, the container has the network of this machine. Watch what
 you would run without lpm, and give it all the work that it will have to do:
-what it did not do, the manifest will not have.
+what it did not do, the manifest will not have. An image that keeps data does
+other things at its first start than at later ones: with --volume it finds what
+an earlier run has written, and --from proposes from the records of both.
 
 Of a run whose command or exercise fails nothing is proposed or kept, unless
 --keep-going says so, and the exit code is that of what failed.`,
 		Example: `  lpm analyze redis -o redis.cue --exercise 'redis-benchmark -p $LPM_PORT -q'
   lpm analyze nginx --for 30s --evidence nginx.json >nginx.cue
   lpm analyze debian -- sh -c 'apt-get --version'
-  lpm analyze --from monday.json tuesday.json`,
+  lpm analyze postgres --volume trial:/var/lib/postgresql/data --evidence first.json
+  lpm analyze --from first.json second.json`,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write the proposal to `FILE`")
@@ -85,8 +89,9 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
 	flags.StringVarP(&f.User, "user", "u", "", "run as `USER[:GROUP]` instead of the image's user: names of the image, or numbers")
 	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
+	flags.StringArrayVar(&f.volumes, "volume", nil, "mount `SOURCE:PATH[:ro]`, a volume or a folder, which keeps what is written there")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
-	for _, name := range []string{"evidence", "for", "exercise", "ready", "keep-going", "identity", "interactive", "tty", "env", "user", "workdir", "entrypoint"} {
+	for _, name := range []string{"evidence", "for", "exercise", "ready", "keep-going", "identity", "interactive", "tty", "env", "user", "workdir", "volume", "entrypoint"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
 	c.Args = func(c *cobra.Command, args []string) error {
@@ -113,6 +118,10 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 			f.Entrypoint = []string{f.entrypoint}
 		}
 		f.Env = front.FromHere(f.Env)
+		var err error
+		if f.Volumes, err = front.Volumes(f.volumes); err != nil {
+			return err
+		}
 		return s.analyze(c.Context(), args[0], f)
 	}
 	return c
@@ -183,8 +192,10 @@ func (s *session) watch(ctx context.Context, st *store.Store, image store.Image,
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
+	repository := repositoryOf(subjectOf(image, image.Name))
 	j := workload.Job{
-		Image: image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
+		Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
+		Image:  image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
 		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
 		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
 		Interrupt: interrupts, Progress: s.progress, Version: front.Version,

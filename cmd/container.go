@@ -113,11 +113,7 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 	if err != nil {
 		return nil, err
 	}
-	// Volumes are shared by the versions of one thing.
-	repository := subject.Repository
-	if repository == "" {
-		repository = img.Digest.String()
-	}
+	repository := repositoryOf(subject)
 	return enforcer.Prepare(ctx, enforcer.Job{
 		Mode: plan.Enforce, Digest: img.Digest.String(), Config: enforcer.Config(config.Config),
 		Tree: tree.Path, Manifest: m, Options: o,
@@ -126,4 +122,13 @@ func (s *session) prepare(ctx context.Context, st *store.Store, img store.Image,
 			Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
 		},
 	})
+}
+
+// repositoryOf is what volumes belong to: they are shared by the versions of one
+// thing.
+func repositoryOf(s review.Subject) string {
+	if s.Repository != "" {
+		return s.Repository
+	}
+	return s.Digest.String()
 }

@@ -32,9 +32,7 @@ func (s *session) printPlan(p *plan.Plan, form output) error {
 	for _, e := range p.Layer.Entries {
 		line("  %-8s %s", e.Kind, e.Path)
 	}
-	for i, f := range p.Filters {
-		line("")
-		line("filter %d: by default %s", i, f.Default)
+	rules := func(f plan.Filter) {
 		for _, r := range f.Rules {
 			text := fmt.Sprintf("  %s %s", r.Action, r.Syscall)
 			for _, c := range r.When {
@@ -42,6 +40,11 @@ func (s *session) printPlan(p *plan.Plan, form output) error {
 			}
 			line("%s", text)
 		}
+	}
+	for i, f := range p.Filters {
+		line("")
+		line("filter %d: by default %s", i, f.Default)
+		rules(f)
 	}
 	line("")
 	line("operations:")
@@ -51,6 +54,21 @@ func (s *session) printPlan(p *plan.Plan, form output) error {
 			about = op.About
 			line("  # %s", about)
 		}
+		line("  %s", op)
+	}
+	if p.Init == nil {
+		return nil
+	}
+	line("")
+	line("filter of the first process: by default %s", p.Init.Filter.Default)
+	rules(p.Init.Filter)
+	line("")
+	line("operations of the first process, once it has forked the program's:")
+	for _, op := range p.Init.Ops {
+		line("  %s", op)
+	}
+	line("  # again and again: a signal; the ended, of which the program is the last; every other signal to the program")
+	for _, op := range []plan.Op{p.Init.Wait, p.Init.Collect, p.Init.End, p.Init.Pass} {
 		line("  %s", op)
 	}
 	return nil

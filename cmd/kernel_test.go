@@ -29,16 +29,7 @@ type installation struct {
 // the calls that ordinary programs make.
 func install(t *testing.T, image string, change func(m *manifest.Manifest), programs ...string) *installation {
 	t.Helper()
-	archive, err := filepath.Abs(filepath.Join(os.Getenv("LPM_TEST_IMAGES"), image+".tar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(archive); err != nil {
-		if os.Getenv("LPM_MUST_SANDBOX") != "" {
-			t.Fatalf("no test image: %v", err)
-		}
-		t.Skipf("no test image: %v (LPM_TEST_IMAGES names their folder; make images builds them)", err)
-	}
+	archive := testImage(t, image)
 	dir := t.TempDir()
 	i := &installation{t: t, image: image, env: append(os.Environ(),
 		"XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"), "TERM=xterm")}
@@ -74,6 +65,22 @@ func install(t *testing.T, image string, change func(m *manifest.Manifest), prog
 	// What is slow the first time, and says so, is done.
 	i.must("run", "--dry-run", "--best-effort", "--entrypoint", programs[0], image)
 	return i
+}
+
+// testImage returns the archive of a test image.
+func testImage(t *testing.T, image string) string {
+	t.Helper()
+	archive, err := filepath.Abs(filepath.Join(os.Getenv("LPM_TEST_IMAGES"), image+".tar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(archive); err != nil {
+		if os.Getenv("LPM_MUST_SANDBOX") != "" {
+			t.Fatalf("no test image: %v", err)
+		}
+		t.Skipf("no test image: %v (LPM_TEST_IMAGES names their folder; make images builds them)", err)
+	}
+	return archive
 }
 
 // ordinaryCalls are what shells and small programs make.

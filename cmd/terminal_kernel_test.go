@@ -18,7 +18,7 @@ import (
 // the start and when that changes, and lpm ends as the program does.
 func TestTerminalOfRun(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/python3")
-	for _, flags := range [][]string{{"-it"}} {
+	for _, flags := range [][]string{{"-it"}, {"-it", "--init"}} {
 		p := newPTY(t)
 		p.resize(30, 100)
 		c := i.python(flags, `
@@ -54,7 +54,7 @@ sys.exit(7)`)
 // caller's terminal stop and interrupt.
 func TestJobControl(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/dash", "/usr/bin/sleep")
-	for _, flags := range [][]string{{"-it"}} {
+	for _, flags := range [][]string{{"-it"}, {"-it", "--init"}} {
 		p := newPTY(t)
 		c := i.run(append(flags, "-e", "PS1=prompt> "), "/usr/bin/dash", "-i")
 		p.start(c)
@@ -114,62 +114,96 @@ func TestKilledOnTerminal(t *testing.T) {
 	}
 }
 
-// TestStopped: a stop of lpm by the terminal stops the container, which then
+// TestStopped: a stop of lpm as a shell's job stops the program, which then
 // goes on with it.
 func TestStopped(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/python3")
-	for _, flags := range [][]string{nil, {"-it"}} {
+	for _, flags := range [][]string{nil, {"--init"}, {"-it"}} {
 		p := newPTY(t)
-		c := i.python(flags, `
+		run := i.python(flags, `
 import time
 print('ready', flush=True)
 while True: time.sleep(0.01)`)
+		c := exec.Command("bash", append([]string{"-c", `set -m
+(exec -a lpm "$@"); echo "stopped $?"
+read line; fg; echo "ended $?"`, "bash", executable(t)}, run.Args[1:]...)...)
+		c.Env = i.env
 		p.start(c)
 		p.expect("ready")
-		program := below(t, c.Process.Pid, "python3")
-		if err := c.Process.Signal(unix.SIGTSTP); err != nil {
+		lpm := childrenOf(t, c.Process.Pid)[0]
+		program := below(t, lpm, "python3")
+		if p.raw() {
+			// The keys are the container's.
+			if err := syscall.Kill(lpm, unix.SIGTSTP); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			p.typed("\x1a")
+		}
+		p.expect(fmt.Sprintf("stopped %d", 128+int(unix.SIGTSTP)-1))
+		stopped := func(pid int) bool { return strings.HasPrefix(field(t, pid, "State"), "T") }
+		for _, pid := range []int{lpm, program} {
+			eventually(t, "a stopped process", func() bool { return stopped(pid) })
+		}
+		p.typed("\n")
+		for _, pid := range []int{lpm, program} {
+			eventually(t, "a process that goes on", func() bool { return !stopped(pid) })
+		}
+		if slices.Contains(flags, "-it") {
+			eventually(t, "raw mode again", p.raw)
+		}
+		if err := syscall.Kill(lpm, unix.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		stopped := func(pid int) func() bool {
-			return func() bool { return strings.HasPrefix(field(t, pid, "State"), "T") }
-		}
-		eventually(t, "a stopped program", stopped(program))
-		eventually(t, "a stopped lpm", stopped(c.Process.Pid))
-		if err := c.Process.Signal(unix.SIGCONT); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "a running program", func() bool { return !stopped(program)() })
-		if err := c.Process.Signal(unix.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		if got := code(c.Wait()); got != 128+int(unix.SIGTERM) {
-			t.Errorf("%v: status %d", flags, got)
-		}
+		p.expect(fmt.Sprintf("ended %d", 128+int(unix.SIGTERM)))
+		c.Wait()
+	}
+}
+
+// TestNoJob: where there is no shell to go on with what Ctrl-Z stops, nothing
+// is stopped.
+func TestNoJob(t *testing.T) {
+	i := install(t, "python3", nil, "/usr/bin/python3")
+	p := newPTY(t)
+	c := i.python(nil, `
+import time
+print('ready', flush=True)
+for n in range(300): time.sleep(0.01)
+print('done', flush=True)`)
+	p.start(c)
+	p.expect("ready")
+	p.typed("\x1a")
+	p.expect("done")
+	if err := c.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
 // TestUnreadTerminal: a container whose terminal nobody looks at any more is
-// told so, and does not wait for ever.
+// told so, and does not wait for ever. The first process of a pid namespace
+// hears of it by an error alone.
 func TestUnreadTerminal(t *testing.T) {
 	i := install(t, "python3", nil, "/usr/bin/python3")
-	p := newPTY(t)
-	reading, writing, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := i.python([]string{"-it"}, "while True: print('y' * 1000)")
-	c.Stdout = writing
-	p.start(c)
-	writing.Close()
-	if _, err := reading.Read(make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
-	reading.Close()
-	if got := code(c.Wait()); got == 0 || got < 0 {
-		t.Errorf("status %d", got)
-	}
-	if p.raw() {
-		t.Error("the caller's terminal has been left in raw mode")
+	for flags, want := range map[string]int{"-it": 1, "-it --init": 128 + int(unix.SIGHUP)} {
+		p := newPTY(t)
+		reading, writing, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := i.python(strings.Fields(flags), "while True: print('y' * 1000)")
+		c.Stdout = writing
+		p.start(c)
+		writing.Close()
+		if _, err := reading.Read(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		reading.Close()
+		if got := code(c.Wait()); got != want {
+			t.Errorf("%s: status %d, want %d", flags, got, want)
+		}
+		if p.raw() {
+			t.Errorf("%s: the caller's terminal has been left in raw mode", flags)
+		}
 	}
 }
 

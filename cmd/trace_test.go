@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 
 // sameCalls holds a dry run against a trace of the launch: the process that
 // executed the program has made the plan's operations, each of them, in their
-// order and with the texts that the plan has, and no other.
+// order and with the texts that the plan has, and no other. So has the first
+// process, where that is another.
 func sameCalls(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: same-calls PLAN TRACE")
@@ -23,10 +25,21 @@ func sameCalls(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &p))
 	trace, err := os.ReadFile(ts.MkAbs(args[1]))
 	ts.Check(err)
-	made := callsOf(string(trace))
-	for i, op := range p.Ops {
+	program := p.Ops
+	if p.Init != nil {
+		fork := slices.IndexFunc(p.Ops, func(op plan.Op) bool { return op.Call == "clone" })
+		program = p.Ops[fork+1:]
+		// Up to where it waits for the first time.
+		first := slices.Concat(p.Ops[:fork+1], p.Init.Ops, []plan.Op{p.Init.Wait})
+		sameOps(ts, first, callsOf(string(trace), p.Init.Wait.Call))
+	}
+	sameOps(ts, program, callsOf(string(trace), "execveat"))
+}
+
+func sameOps(ts *testscript.TestScript, ops []plan.Op, made []string) {
+	for i, op := range ops {
 		if i >= len(made) {
-			ts.Fatalf("the plan has %d operations, the trace ends after %d, before %s", len(p.Ops), len(made), op)
+			ts.Fatalf("the plan has %d operations, the trace ends after %d, before %s", len(ops), len(made), op)
 		}
 		call, rest, _ := strings.Cut(made[i], "(")
 		if call != op.Call {
@@ -38,8 +51,8 @@ func sameCalls(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
-	if len(made) != len(p.Ops) {
-		ts.Fatalf("the plan has %d operations, and %d calls were made; after the last: %s", len(p.Ops), len(made), made[len(p.Ops)])
+	if len(made) != len(ops) {
+		ts.Fatalf("the plan has %d operations, and %d calls were made; after the last: %s", len(ops), len(made), made[len(ops)])
 	}
 }
 
@@ -52,6 +65,10 @@ func texts(op plan.Op) []string {
 		}
 		all = append(all, a.List...)
 	}
+	if op.Call == "prctl" {
+		// A tracer cannot read them in a process that is not dumpable.
+		return nil
+	}
 	if op.Call == "execveat" {
 		// Of the environment strace prints how many settings it has.
 		all = op.Args[2].List
@@ -59,9 +76,10 @@ func texts(op plan.Op) []string {
 	return all
 }
 
-// callsOf returns the calls of the process that makes execveat, up to that one,
-// without those by which it waits to be told the plan's; see launch.Hold.
-func callsOf(trace string) []string {
+// callsOf returns the calls of the process that first makes the last of them, up
+// to that one, without those by which it waits to be told the plan's; see
+// launch.Hold.
+func callsOf(trace, last string) []string {
 	started := regexp.MustCompile(`^(\d+) +([a-z0-9_]+\(.*)$`)
 	byProcess := map[string][]string{}
 	for line := range strings.Lines(trace) {
@@ -70,7 +88,7 @@ func callsOf(trace string) []string {
 			continue
 		}
 		byProcess[m[1]] = append(byProcess[m[1]], m[2])
-		if !strings.HasPrefix(m[2], "execveat(") {
+		if !strings.HasPrefix(m[2], last+"(") {
 			continue
 		}
 		calls := byProcess[m[1]]

@@ -125,8 +125,8 @@ type Prepared struct {
 	Defaults plan.Defaults
 	// Layer is the folder of the overlay layer.
 	Layer string
-	// Filters are the plan's filters, compiled to one program.
-	Filters []byte
+	// Filters are the plan's filters, compiled.
+	Filters launch.Filters
 }
 
 // Prepare makes a container ready to start. Of what the host cannot enforce
@@ -173,7 +173,7 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 	if err := p.fillVolumes(ctx, places.Volumes, made.Identity); err != nil {
 		return nil, err
 	}
-	filters, err := filter.CompileAll(made.Filters)
+	filters, err := compileFilters(made)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the system call filters: %w", err)
 	}
@@ -185,10 +185,18 @@ func Prepare(ctx context.Context, j Job) (*Prepared, error) {
 		Launch: container.Launch{
 			Plan: made, Program: program, Host: h,
 			Given: launch.Given{Args: made.Process.Args, Env: made.Process.Env, Console: j.Options.Console},
-			Ops:   func() ([]plan.Op, error) { return made.Ops, nil },
+			Ops:   func() ([]plan.Op, error) { return made.Operations(), nil },
 		},
 		Defaults: request.Image.Defaults(), Layer: request.Places.Layer, Filters: filters,
 	}, nil
+}
+
+// compileFilters compiles the filters of a plan.
+func compileFilters(p *plan.Plan) (compiled launch.Filters, err error) {
+	if compiled.Program, err = filter.CompileAll(p.Filters); err == nil && p.Init != nil {
+		compiled.Init, err = filter.Compile(p.Init.Filter)
+	}
+	return compiled, err
 }
 
 // ExitCode returns the code for an error of [Prepare] or of the launch.
@@ -234,6 +242,9 @@ func (p *preparation) look(ctx context.Context) (plan.Survey, error) {
 		Program: command[0], Env: append(append([]string(nil), p.Config.Env...), p.Options.Env...), Dir: dir,
 		Paths: plan.SurveyPaths(p.Manifest, dir),
 	}
+	for _, v := range p.Options.Volumes {
+		r.Paths = append(r.Paths, v.Path)
+	}
 	if p.identity != manifest.IdentityRange {
 		return rootfs.Look(ctx, r)
 	}
@@ -259,9 +270,6 @@ func (p *preparation) places() (plan.Places, error) {
 		if places.Localtime, err = host.TimeZone(p.Options.TimeZone); err != nil {
 			return places, err
 		}
-	}
-	if p.Manifest == nil {
-		return places, nil
 	}
 	mounts, err := plan.Mounts(p.Manifest, p.Options)
 	if err != nil {
@@ -314,9 +322,6 @@ func (p *preparation) layer(ctx context.Context, dir string, spec plan.Layer) er
 
 // fillVolumes gives new volumes what the image has in their place.
 func (p *preparation) fillVolumes(ctx context.Context, dirs map[string]string, id plan.Identity) error {
-	if p.Manifest == nil {
-		return nil
-	}
 	mounts, err := plan.Mounts(p.Manifest, p.Options)
 	if err != nil {
 		return err

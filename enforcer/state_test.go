@@ -1,6 +1,7 @@
 package enforcer_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -191,15 +192,18 @@ func TestUnhandledSignal(t *testing.T) {
 }
 
 // TestKilledLauncher: when lpm is killed the container ends with it, even one
-// that has taken its parent-death signal back.
+// that has taken its parent-death signal back, and one whose first process is
+// not the program.
 func TestKilledLauncher(t *testing.T) {
-	for _, script := range []string{
-		"import time; print('ready', flush=True); time.sleep(60)",
-		"import ctypes, time; ctypes.CDLL(None).prctl(1, 0); print('ready', flush=True); time.sleep(60)",
+	for _, test := range []struct{ script, init string }{
+		{"import time; print('ready', flush=True); time.sleep(60)", ""},
+		{"import ctypes, time; ctypes.CDLL(None).prctl(1, 0); print('ready', flush=True); time.sleep(60)", ""},
+		{"import os, time; os.fork() and print('ready', flush=True); time.sleep(60)", "1"},
 	} {
+		script := test.script
 		l := newLab(t, "python3")
 		self := exec.Command("/proc/self/exe", "-test.run=^TestLauncher$")
-		self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir(), "LPM_TEST_SCRIPT="+script, "TMPDIR="+t.TempDir())
+		self.Env = append(os.Environ(), "LPM_TEST_LAUNCHER="+l.store.Dir(), "LPM_TEST_SCRIPT="+script, "LPM_TEST_INIT="+test.init, "TMPDIR="+t.TempDir())
 		out, err := self.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -207,14 +211,22 @@ func TestKilledLauncher(t *testing.T) {
 		if err := self.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// The launcher and its container say who and that they are there, in
+		// any order.
 		var pid int
-		_, scanErr := fmt.Fscanf(out, "pid %d\nready\n", &pid)
+		ready := false
+		for lines := bufio.NewScanner(out); (pid == 0 || !ready) && lines.Scan(); {
+			if text, ok := strings.CutPrefix(lines.Text(), "pid "); ok {
+				pid, _ = strconv.Atoi(text)
+			}
+			ready = ready || lines.Text() == "ready"
+		}
 		if err := self.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		self.Wait()
-		if scanErr != nil {
-			t.Fatalf("the launcher did not start a container: %v", scanErr)
+		if pid == 0 || !ready {
+			t.Fatalf("the launcher did not start a container: pid %d, ready %t", pid, ready)
 		}
 		if !ends(pid) {
 			t.Errorf("process %d has outlived the launcher: %s", pid, script)
@@ -252,6 +264,7 @@ func TestLauncher(t *testing.T) {
 	}
 	l := &lab{t: t, store: s, image: image}
 	l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
+	l.options.Init = os.Getenv("LPM_TEST_INIT") != ""
 	p, done, err := l.prepare(t.Context(), plan.Enforce, python("/", nil), os.Getenv("LPM_TEST_SCRIPT"))
 	if err != nil {
 		t.Fatal(err)

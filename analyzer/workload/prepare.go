@@ -52,7 +52,7 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	r.prepared, err = enforcer.Prepare(ctx, enforcer.Job{
 		Mode: plan.Record, Digest: j.Image.Digest.String(), Config: config,
 		Tree: r.tree.Path, Options: r.job.Options,
-		Folders: enforcer.Folders{Store: s.Dir(), Prepared: s.PreparedDir},
+		Folders: enforcer.Folders{Store: s.Dir(), Prepared: s.PreparedDir, Volume: j.Volume},
 	})
 	if err != nil {
 		return nil, err

@@ -31,6 +31,9 @@ type Job struct {
 	// Identity is whether the container has one id or a range. Empty takes a
 	// range where the account has subordinate ids, else one.
 	Identity manifest.IdentityMode
+	// Volume makes and returns the folder of a named volume; it may be nil
+	// where Options.Volumes names none.
+	Volume func(name string) (string, error)
 	// Streams are the container's; the exercise writes to Err. They stay the
 	// caller's.
 	Streams container.Streams

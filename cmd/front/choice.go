@@ -18,6 +18,18 @@ import (
 	"github.com/least-privilege/lpm/manifest"
 )
 
+// Volumes reads what --volume says, each time as SOURCE:PATH[:ro].
+func Volumes(texts []string) (list []plan.Volume, err error) {
+	for _, text := range texts {
+		v, err := parseVolume(text)
+		if err != nil {
+			return nil, fmt.Errorf("--volume %s: %w", text, err)
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
 // parseVolume reads what --volume says, as SOURCE:PATH[:ro].
 func parseVolume(text string) (volume plan.Volume, err error) {
 	parts := strings.Split(text, ":")

@@ -64,6 +64,8 @@ func (f *Flags) Table() []Flag {
 			Usage: "leave out the mount at `PATH`, which the manifest has to say is optional"},
 		{Name: "publish", Short: 'p', Value: &f.ports,
 			Usage: "count on `[HOST:]CONTAINER` as a port of the host, which the manifest has to grant"},
+		{Name: "init", Value: &f.Init,
+			Usage: "start the program as a child of a first process that collects orphans and passes signals on"},
 		{Name: "best-effort", Value: &f.BestEffort,
 			Usage: "run although the host cannot enforce all of the manifest, and say what it cannot"},
 		{Name: "verbose", Short: 'v', Value: &f.Verbose, Apart: true,
@@ -97,14 +99,11 @@ func (f *Flags) Complete(args []string) error {
 		env = append(env, more...)
 	}
 	f.Env = FromHere(append(env, f.settings...))
-	f.Volumes, f.Ports = nil, nil
-	for _, text := range f.volumes {
-		v, err := parseVolume(text)
-		if err != nil {
-			return fmt.Errorf("--volume %s: %w", text, err)
-		}
-		f.Volumes = append(f.Volumes, v)
+	var err error
+	if f.Volumes, err = Volumes(f.volumes); err != nil {
+		return err
 	}
+	f.Ports = nil
 	for _, text := range f.ports {
 		p, err := parsePort(text)
 		if err != nil {

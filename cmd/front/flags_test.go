@@ -45,7 +45,7 @@ func commandLines() []string {
 		"-w /x redis", "--workdir=/x redis", "-itw /x redis", "-itw/x redis", "--entrypoint /a --entrypoint=/b redis -- c",
 		"--denials f redis", "-v --best-effort -q redis", "--denials= redis", "-w= redis",
 		"", "-it", "-e", "--env", "--frobnicate redis", "-z redis", "-iz redis", "--tty=true redis", "--tty=maybe redis",
-		"- redis", "--", "---tty redis", "--=x redis", "-i=true redis", "--dry-run redis", "-o json --dry-run redis",
+		"- redis", "--", "---tty redis", "--=x redis", "-i=true redis", "--dry-run redis", "-o json --dry-run redis", "-it --init redis",
 	}
 }
 
@@ -130,7 +130,7 @@ func TestKey(t *testing.T) {
 		}
 	}
 	seen := map[string]string{plain: "redis"}
-	for _, line := range []string{"redis:7", "-t redis", "-w /x redis", "-w /y redis", "--entrypoint /x redis", "--best-effort redis", "-e PATH=/x redis"} {
+	for _, line := range []string{"redis:7", "-t redis", "-w /x redis", "-w /y redis", "--entrypoint /x redis", "--init redis", "--best-effort redis", "-e PATH=/x redis"} {
 		if other, taken := seen[key(line)]; taken {
 			t.Errorf("%q shares what was prepared for %q", line, other)
 		}

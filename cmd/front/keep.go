@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
 	"github.com/least-privilege/lpm/registry/xdg"
@@ -96,7 +97,7 @@ const planSuffix = ".plan"
 
 // Keep writes a prepared launch into the store, for the command line that it
 // was prepared for, and returns its path.
-func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details, filters []byte) (string, error) {
+func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details, filters launch.Filters) (string, error) {
 	program := ""
 	if len(f.Args) > 0 && f.Entrypoint == nil && len(l.Defaults.Entrypoint) == 0 {
 		program = f.Args[0]

@@ -184,7 +184,7 @@ func (r *running) start() error {
 	}
 	var attached sync.WaitGroup
 	var attachErr error
-	o := container.Observer{Limited: r.limited, Passed: r.passed, Started: func(int) {
+	o := container.Observer{Limited: r.limited, Job: isJob, Stopped: stop, Passed: r.passed, Started: func(int) {
 		if r.tty != nil {
 			attached.Go(func() { attachErr = r.tty.Attach(ctx, r.streams.In, r.streams.Out) })
 		}
@@ -210,11 +210,11 @@ func (r *running) start() error {
 	return err
 }
 
-// passed does what is lpm's own at a signal that the container has had.
+// stop stops lpm, as a job of a shell.
+func stop() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }
+
+// passed has the container's terminal follow the caller's.
 func (r *running) passed(s unix.Signal) {
-	if s == unix.SIGTSTP {
-		_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
-	}
 	if r.tty != nil {
 		r.tty.Changed(s)
 	}
@@ -278,5 +278,5 @@ func (r *running) operations() ([]plan.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Give(r.launch.Given.Args, r.launch.Given.Env, r.launch.Given.Console).Ops, nil
+	return p.Give(r.launch.Given.Args, r.launch.Given.Env, r.launch.Given.Console).Operations(), nil
 }

@@ -20,7 +20,7 @@ import (
 
 // Launch is a container that is ready to start.
 type Launch struct {
-	// Plan is what is done. Its Ops, Filters and Layer are not looked at.
+	// Plan is what is done. Its Ops, Init, Filters and Layer are not looked at.
 	Plan *plan.Plan
 	// Program is the plan's operations, compiled.
 	Program *launch.Program
@@ -28,7 +28,8 @@ type Launch struct {
 	Given launch.Given
 	// Host is what the plan was made for.
 	Host plan.Host
-	// Ops returns the plan's operations, to describe one that failed.
+	// Ops returns the plan's operations, as [plan.Plan.Operations] does, to
+	// describe one that failed.
 	Ops func() ([]plan.Op, error)
 	// Held, where not nil, is a child to use; see [launch.Spec]. Run takes it
 	// in any case.
@@ -60,10 +61,14 @@ type Observer struct {
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
 	Meanwhile func() error
-	// Passed is called for each signal that has been passed on, on the
-	// thread that supervises the container: nothing else is answered until it
-	// returns. A launcher that is a job of a shell stops at SIGTSTP.
-	Passed func(unix.Signal)
+	// Job is asked at SIGTSTP whether the launcher is a job of a shell. If so,
+	// the program is stopped, and then Stopped is called, for the launcher to
+	// stop too. Without it, it is none. Passed is called for every signal once
+	// the container has it. While they run, no call of the container is
+	// answered.
+	Job     func() bool
+	Stopped func()
+	Passed  func(unix.Signal)
 }
 
 // Result is how a container ended.
@@ -147,7 +152,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 		policy = enforcer
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.Signal(unix.SIGKILL) })()
-	f := &forwarder{container: c, queue: queue, tty: l.Plan.Process.TTY, passed: o.Passed}
+	f := &forwarder{container: c, queue: queue, tty: l.Plan.Process.TTY, observer: o}
 	stats, status, err := serve(c, policy, f, func() {
 		if o.Started != nil {
 			o.Started(c.PID())

@@ -15,7 +15,7 @@ import (
 // that mean nothing to itself. Left out are those of its own faults, limits,
 // children and timers, and of its reads and writes of a terminal in the
 // background, which have to stop it; SIGPIPE, which says that nobody reads its
-// own output; SIGURG, by which Go's runtime calls its threads; and the two that
+// own output; SIGURG, by which Go's runtime interrupts its threads; and the two that
 // cannot be caught and the two that C libraries keep for themselves.
 func Signals() []unix.Signal {
 	list := []unix.Signal{
@@ -37,9 +37,8 @@ type forwarder struct {
 	queue     *signals.Queue
 	// tty says that the container has a terminal of its own, whose changes of
 	// size the kernel tells it of.
-	tty bool
-	// passed, if not nil, is called when a signal has been passed on.
-	passed func(unix.Signal)
+	tty      bool
+	observer Observer
 	// instead is the signal in whose place the container was killed, or 0.
 	instead unix.Signal
 }
@@ -47,47 +46,50 @@ type forwarder struct {
 // next passes on what is in the queue.
 func (f *forwarder) next() {
 	for s := f.queue.Next(); s != 0; s = f.queue.Next() {
-		if (s != unix.SIGWINCH || !f.tty) && deliver(f.container, s) {
+		switch {
+		case s == unix.SIGWINCH && f.tty:
+		case s == unix.SIGTSTP && f.observer.Job != nil && f.observer.Job():
+			stop(f.container)
+			f.observer.Stopped()
+		case deliver(f.container, s) && f.instead == 0:
 			f.instead = s
 		}
-		if f.passed != nil {
-			f.passed(s)
+		if f.observer.Passed != nil {
+			f.observer.Passed(s)
 		}
 	}
 }
 
 // deliver sends a signal as if there were no pid namespace: the kernel drops
 // what the namespace's first process has no handler for, so that Ctrl-C would
-// do nothing to most programs, and drops the stop that a terminal asks for
-// where the program's session has no shell. Where its default is to end the
-// process, the container is killed, which deliver then reports.
+// do nothing to most programs. Where its default is to end the process, the
+// container is killed, which deliver then reports.
 func deliver(c *launch.Container, sig unix.Signal) (killed bool) {
-	switch action := defaultAction(sig); {
-	case action == ends && defaults(c.PID(), sig):
+	if ends(sig) && !c.HasInit() && defaults(c.ProgramPID(), sig) {
 		sig, killed = unix.SIGKILL, true
-	case action == stops && defaults(c.PID(), sig):
-		sig = unix.SIGSTOP
 	}
 	// A container that has just ended needs no signal.
 	_ = c.Signal(sig)
 	return killed
 }
 
-// The default actions (signal(7)).
-const (
-	ends = iota
-	stops
-	nothing // or to go on
-)
-
-func defaultAction(sig unix.Signal) int {
-	switch sig {
-	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
-		return stops
-	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGSTOP, unix.SIGKILL:
-		return nothing
+// stop has the program do what it does at a stop by its terminal. The default
+// is done for it: the kernel drops that in sessions without a shell.
+func stop(c *launch.Container) {
+	sig := unix.SIGTSTP
+	if defaults(c.ProgramPID(), sig) {
+		sig = unix.SIGSTOP
 	}
-	return ends
+	_ = c.Signal(sig)
+}
+
+// ends reports whether a signal's default is to end a process (signal(7)).
+func ends(sig unix.Signal) bool {
+	switch sig {
+	case unix.SIGCHLD, unix.SIGCONT, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGURG, unix.SIGWINCH:
+		return false
+	}
+	return true
 }
 
 // defaults reports whether a process neither handles nor ignores a signal.

@@ -112,9 +112,12 @@ func (t *Terminal) Attach(ctx context.Context, in, out *os.File) error {
 		}
 	}()
 	_, err := io.Copy(out, t.master)
+	switch {
 	// The kernel says EIO where the other side is closed (pty(7)).
-	if errors.Is(err, unix.EIO) || errors.Is(err, os.ErrClosed) {
+	case errors.Is(err, unix.EIO), errors.Is(err, os.ErrClosed):
 		return ctx.Err()
+	case errors.Is(err, unix.EPIPE):
+		err = nil
 	}
 	// Nobody takes the output any more. The container is told by its
 	// terminal, or would wait for ever.

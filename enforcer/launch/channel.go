@@ -1,7 +1,9 @@
 package launch
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,10 @@ type channels struct {
 	reports *os.File
 	// gate, where not nil, closes what a held child has waited at.
 	gate func()
+	// hello carries the listener's number where a first process stays that
+	// is not the program: a socket that says who has sent it. It is nil
+	// otherwise.
+	hello *os.File
 }
 
 func newChannels(s Spec) (_ *channels, err error) {
@@ -50,7 +56,27 @@ func newChannels(s Spec) (_ *channels, err error) {
 		return nil, err
 	}
 	ch.reports, ch.child[openStatus] = os.NewFile(uintptr(pipe[0]), "status pipe"), int32(pipe[1])
-	return ch, nil
+	if s.Program.hasInit() {
+		err = ch.init()
+	}
+	return ch, err
+}
+
+// init adds what the first process and the program's share.
+func (ch *channels) init() error {
+	var pair [2]int
+	// Its end tells the program's process that the first has no descriptor
+	// left.
+	if err := unix.Pipe2(pair[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	ch.child[openSealed], ch.child[openSealedEnd] = int32(pair[0]), int32(pair[1])
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	ch.hello, ch.child[openHello] = os.NewFile(uintptr(pair[0]), "hello socket"), int32(pair[1])
+	return unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 }
 
 // numbers returns the descriptors that exist in the child from the start. The
@@ -76,10 +102,36 @@ func (ch *channels) closeChild() {
 
 func (ch *channels) close() {
 	ch.closeChild()
-	for _, f := range []*os.File{ch.sync, ch.reports} {
+	for _, f := range []*os.File{ch.sync, ch.reports, ch.hello} {
 		if f != nil {
 			f.Close()
 		}
+	}
+}
+
+// greeting waits for the message of the program's process. It returns the
+// listener's number and the process's id, which the kernel vouches for, and
+// false where the child ended without one.
+func (ch *channels) greeting() (listener, pid int, ok bool, err error) {
+	var message [4]byte
+	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		n, used, _, _, err := unix.Recvmsg(int(ch.hello.Fd()), message[:], control, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return 0, 0, false, err
+		}
+		list, err := unix.ParseSocketControlMessage(control[:used])
+		if err != nil || n != len(message) || len(list) != 1 {
+			return 0, 0, false, errors.Join(fmt.Errorf("a message of %d bytes and %d attachments", n, len(list)), err)
+		}
+		from, err := unix.ParseUnixCredentials(&list[0])
+		if err != nil {
+			return 0, 0, false, err
+		}
+		return int(int32(binary.NativeEndian.Uint32(message[:]))), int(from.Pid), true, nil
 	}
 }
 

@@ -16,24 +16,38 @@ import (
 type compiler struct {
 	Program
 	names   map[string]int32
-	filters []byte
+	filters Filters
 }
 
 // compile translates operations. opened names the descriptors that exist from
 // the start.
-func compile(ops []plan.Op, opened []string, filters []byte) (*Program, error) {
+func compile(ops []plan.Op, opened []string, filters Filters) (*compiler, error) {
 	c := &compiler{names: map[string]int32{}, filters: filters}
 	for _, name := range opened {
 		c.names[name] = int32(c.slots)
 		c.slots++
 	}
-	c.calls = make([]call, len(ops))
+	c.calls, c.first = make([]call, len(ops)), len(ops)
 	for i, op := range ops {
 		if err := c.op(&c.calls[i], op); err != nil {
 			return nil, fmt.Errorf("operation %d, %s: %w", i, op, err)
 		}
 	}
-	return &c.Program, nil
+	return c, nil
+}
+
+// split makes the calls from first on those of a first process that is not the
+// program; see [plan.Init].
+func (c *compiler) split(first int) error {
+	program, forks := c.names["program"]
+	if !forks {
+		return errors.New("the plan has a first process and no fork that makes another")
+	}
+	c.first, c.program, c.ended = first, program, openEnded
+	if c.calls[len(c.calls)-loopCalls].out < 0 {
+		return errors.New("the first process waits for nothing")
+	}
+	return nil
 }
 
 func (c *compiler) op(dst *call, op plan.Op) error {
@@ -110,7 +124,10 @@ func (c *compiler) arg(a plan.Arg) (arg, error) {
 		at, err := c.structure(a.Struct)
 		return arg{argData, uint64(at)}, err
 	case a.Filters:
-		at, err := c.filter(c.filters)
+		at, err := c.filter(c.filters.Program)
+		return arg{argData, uint64(at)}, err
+	case a.InitFilter:
+		at, err := c.filter(c.filters.Init)
 		return arg{argData, uint64(at)}, err
 	}
 	return arg{}, nil

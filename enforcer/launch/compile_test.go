@@ -33,7 +33,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := compile([]plan.Op{test.op}, []string{"stdin"}, make([]byte, 4))
+			_, err := compile([]plan.Op{test.op}, []string{"stdin"}, Filters{Program: make([]byte, 4)})
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("error %v, want one with %q", err, test.err)
 			}
@@ -48,7 +48,7 @@ func TestCompilePatches(t *testing.T) {
 	p, err := compile([]plan.Op{
 		{Call: "openat2", Args: []plan.Arg{{Flags: "AT_FDCWD"}, text("/")}, Out: "dir"},
 		{Call: "landlock_add_rule", Args: []plan.Arg{{Struct: []plan.Field{field}}}},
-	}, nil, nil)
+	}, nil, Filters{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -146,10 +146,14 @@ func processConstant(name string) (uint64, bool) {
 		return unix.RLIMIT_NOFILE, true
 	case "RLIMIT_NPROC":
 		return unix.RLIMIT_NPROC, true
+	case "SIGCHLD":
+		return uint64(unix.SIGCHLD), true
 	case "SIG_SETMASK":
 		return unix.SIG_SETMASK, true
 	case "SIGKILL":
 		return uint64(unix.SIGKILL), true
+	case "WNOHANG":
+		return unix.WNOHANG, true
 	}
 	return 0, false
 }

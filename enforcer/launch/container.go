@@ -45,8 +45,12 @@ type Spec struct {
 // Container is a started container. It ends with the process that started it.
 type Container struct {
 	*child
-	// program is what the child works with, in this process's memory.
-	program  *bound
+	// programPID and program are the program's process where that is not the
+	// first.
+	programPID int
+	program    *os.File
+	// memory is what the child works with, in this process's memory.
+	memory   *bound
 	listener *os.File
 	status   *os.File
 	op       func(i int) (plan.Op, error)
@@ -97,7 +101,9 @@ func (s *Spec) letGo() error {
 // begin has a child make the program's calls: the one that is held, or another.
 func (c *Container) begin(s Spec, ch *channels) error {
 	program := s.Program.bind(ch.numbers(), s.Given)
-	if h := s.Held; h != nil && h.namespaces == s.Program.namespaces && s.Cgroup == nil {
+	// A first process that stays has to have its own memory from the start.
+	stays := s.Program.hasInit()
+	if h := s.Held; h != nil && h.namespaces == s.Program.namespaces && s.Cgroup == nil && !stays {
 		// What has kept it from being made is an error of the next attempt.
 		if h.wait() == nil {
 			return c.take(h, program, ch)
@@ -106,21 +112,28 @@ func (c *Container) begin(s Spec, ch *channels) error {
 		return fmt.Errorf("ending a child that is not used: %w", err)
 	}
 	args := cloneArgs{flags: uint64(s.Program.namespaces)}
-	if sharing {
+	if stays {
+		var err error
+		if program.arguments, err = arguments(); err != nil {
+			return err
+		}
+	} else if sharing {
 		args.flags |= unix.CLONE_VM
 	}
 	if s.Cgroup != nil {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(s.Cgroup.Fd())
 	}
-	c.program, c.child = program, &child{}
-	return <-c.child.make(program, args, ch.status())
+	c.memory, c.child = program, &child{}
+	err := <-c.child.make(program, args, ch.status())
+	ch.closeChild()
+	return err
 }
 
 // take makes a held child the container's.
 func (c *Container) take(h *Held, program *bound, ch *channels) error {
 	ch.gate = h.program.closeGate
-	c.program, c.child = h.program, &h.child
+	c.memory, c.child = h.program, &h.child
 	if err := h.release(program, ch.status()); err != nil {
 		return c.abandon(fmt.Errorf("letting the container begin: %w", err))
 	}
@@ -156,18 +169,35 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 			return err
 		}
 	}
-	number, err := c.word()
+	if ch.hello == nil {
+		number, err := c.announced()
+		if err != nil {
+			return err
+		}
+		// By now the child has descriptors of its own.
+		ch.closeChild()
+		return c.takeListener(c.pidfd, number)
+	}
+	number, pid, ok, err := ch.greeting()
 	if err != nil {
+		return fmt.Errorf("waiting for the program's process: %w", err)
+	}
+	if !ok {
+		_, err := c.announced() // why there is none
 		return err
 	}
-	// By now the child has descriptors of its own.
-	ch.closeChild()
-	return c.takeListener(number)
+	// It waits for this process, so that its id is its own.
+	program, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("opening the program's process: %w", err)
+	}
+	c.programPID, c.program = pid, os.NewFile(uintptr(program), "program's pidfd")
+	return c.takeListener(c.program, number)
 }
 
-// word waits for what the child has to say, which is the number of its listener
-// unless it failed.
-func (c *Container) word() (listener int, err error) {
+// announced waits for what the child has to say, which is the number of its
+// listener unless something failed.
+func (c *Container) announced() (number int, err error) {
 	// This process may have the pipe's other end too.
 	p := [...]unix.PollFd{{Fd: int32(c.status.Fd()), Events: unix.POLLIN}, {Fd: int32(c.pidfd.Fd()), Events: unix.POLLIN}}
 	for {
@@ -197,15 +227,15 @@ func (c *Container) word() (listener int, err error) {
 	return int(int32(binary.NativeEndian.Uint32(message[:4]))), nil
 }
 
-// takeListener copies the seccomp listener out of the child. The child has
-// said under which number it will appear, and makes one call before it does;
-// it then waits in the execution of the program for the listener's answer, so
-// that there is time. That call takes some ten microseconds, and any sleep
-// would take longer.
-func (c *Container) takeListener(number int) error {
+// takeListener copies the seccomp listener out of the process that is about to
+// execute the program. It has said under which number it will appear, and makes
+// one call before it does; it then waits in the execution of the program for
+// the listener's answer, so that there is time. That call takes some ten
+// microseconds, and any sleep would take longer.
+func (c *Container) takeListener(holder *os.File, number int) error {
 	const yields = 200
 	for try := 0; ; try++ {
-		fd, err := unix.PidfdGetfd(int(c.pidfd.Fd()), number, 0)
+		fd, err := unix.PidfdGetfd(int(holder.Fd()), number, 0)
 		if err == nil {
 			c.listener = os.NewFile(uintptr(fd), "seccomp listener")
 			return nil
@@ -241,6 +271,18 @@ func (c *Container) abandon(cause error) error {
 // PID returns the id of the container's first process, as the caller sees it.
 func (c *Container) PID() int { return c.pid }
 
+// HasInit reports whether the container's first process is lpm's own, so that
+// signals do to the program what they do to every other.
+func (c *Container) HasInit() bool { return c.program != nil }
+
+// ProgramPID returns the id of the program's process, as the caller sees it.
+func (c *Container) ProgramPID() int {
+	if c.HasInit() {
+		return c.programPID
+	}
+	return c.pid
+}
+
 // Listener returns the descriptor at which the container's calls wait for
 // their verdicts. It is closed by [Container.Close].
 func (c *Container) Listener() *os.File { return c.listener }
@@ -257,9 +299,14 @@ func (c *Container) Running() bool {
 	return hangup && !ready
 }
 
-// Signal sends a signal to the container's first process.
+// Signal sends a signal to the program. SIGKILL goes to the container's first
+// process, with which all others end.
 func (c *Container) Signal(sig unix.Signal) error {
-	err := unix.PidfdSendSignal(int(c.pidfd.Fd()), sig, nil, 0)
+	to := c.pidfd
+	if c.HasInit() && sig != unix.SIGKILL {
+		to = c.program
+	}
+	err := unix.PidfdSendSignal(int(to.Fd()), sig, nil, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
@@ -288,7 +335,7 @@ func (c *Container) Wait() (Status, error) {
 // Close releases the container's descriptors.
 func (c *Container) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.pidfd, c.listener, c.status, c.alive} {
+	for _, f := range []*os.File{c.pidfd, c.program, c.listener, c.status, c.alive} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

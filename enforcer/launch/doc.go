@@ -7,5 +7,8 @@
 // is decided there: an operation that fails ends the child and is reported by
 // its index, name and error.
 //
+// A container has one process at the start, or two: with a [plan.Init] the
+// first stays behind, makes raw calls alone too, and executes nothing.
+//
 // The container lives no longer than the thread that started it; see [Start].
 package launch

@@ -22,6 +22,9 @@ func (p *Program) Encode() []byte {
 		w.Uint(uint64(at.slot))
 		w.Uint(uint64(at.at))
 	}
+	w.Uint(uint64(p.first))
+	w.Uint(uint64(p.program))
+	w.Uint(uint64(p.ended))
 	w.Uint(uint64(len(p.calls)))
 	for i := range p.calls {
 		c := &p.calls[i]
@@ -70,14 +73,28 @@ func DecodeProgram(b []byte) (*Program, error) {
 			p.patches[i] = patch{slot: int32(r.Below(uint64(p.slots))), at: place(4)}
 		}
 	}
+	p.first = int(r.Below(maxCalls + 1))
+	p.program, p.ended = int32(r.Below(maxSlots)), int32(r.Below(maxSlots))
 	p.calls = make([]call, min(r.Count(), maxCalls))
 	for i := range p.calls {
 		p.call(r, &p.calls[i])
+	}
+	if !p.whole() {
+		r.Fail()
 	}
 	if err := r.End(); err != nil {
 		return nil, fmt.Errorf("decoding a program: %w", err)
 	}
 	return p, nil
+}
+
+// whole reports whether the parts of a first process that is not the program
+// are all there, or none.
+func (p *Program) whole() bool {
+	if !p.hasInit() {
+		return p.first == len(p.calls) && p.program == 0 && p.ended == 0
+	}
+	return len(p.calls)-p.first >= loopCalls && int(max(p.program, p.ended)) < p.slots && p.calls[len(p.calls)-loopCalls].out >= 0
 }
 
 func (p *Program) call(r *wire.Reader, c *call) {

@@ -71,25 +71,22 @@ var _ = runChild
 //go:nosplit
 func runChild(p *bound) {
 	var (
-		c     *boundCall
-		a     [6]uintptr
-		r     uintptr
-		errno syscall.Errno
-		i, j  int
-		rep   report
+		c        *boundCall
+		r        uintptr
+		errno    syscall.Errno
+		i, j, to int
+		rep      report
 	)
 	if p.held && !p.awaitCalls() {
 		goto end
 	}
-	for i = 0; i < len(p.calls); i++ {
+	for i = 0; i < len(p.arguments); i++ {
+		p.arguments[i] = 0
+	}
+	to = p.first
+	for i = 0; i < to; i++ {
 		c = &p.calls[i]
-		for j = 0; j < len(a); j++ {
-			a[j] = c.args[j]
-			if c.fdArgs[j] >= 0 {
-				a[j] = uintptr(p.fds[c.fdArgs[j]])
-			}
-		}
-		r, _, errno = syscall.RawSyscall6(c.number, a[0], a[1], a[2], a[3], a[4], a[5])
+		r, errno = c.invoke(p.fds)
 		switch c.want {
 		case wantSuccess:
 			if errno != 0 {
@@ -110,6 +107,13 @@ func runChild(p *bound) {
 				*c.patches[j] = int32(r)
 			}
 		}
+		if c.forks && r != 0 {
+			// The first process, which goes on with its own.
+			i, to = p.first-1, len(p.calls)
+		}
+	}
+	if p.reap != nil && p.fds[p.reap.program] > 0 {
+		p.reap.run(p.fds)
 	}
 	// The last operation executes the program and does not return.
 	errno = syscall.ENOEXEC
@@ -117,8 +121,31 @@ func runChild(p *bound) {
 fail:
 	rep.op, rep.errno = int32(i), int32(errno)
 	syscall.RawSyscall6(unix.SYS_WRITE, p.status, uintptr(unsafe.Pointer(&rep)), unsafe.Sizeof(rep), 0, 0, 0)
+	if p.reap != nil && p.fds[p.reap.program] > 0 {
+		// The first process. Its descriptors are closed before its end ends
+		// all others, and the program's waits for just that.
+		syscall.RawSyscall6(unix.SYS_KILL, uintptr(p.fds[p.reap.program]), uintptr(syscall.SIGKILL), 0, 0, 0, 0)
+	}
 end:
 	for {
 		syscall.RawSyscall6(unix.SYS_EXIT_GROUP, 125, 0, 0, 0, 0, 0)
 	}
+}
+
+// invoke makes the call with the descriptors that it names.
+//
+//go:noinline
+//go:norace
+//go:nocheckptr
+//go:nosplit
+func (c *boundCall) invoke(fds []int32) (r uintptr, errno syscall.Errno) {
+	var a [6]uintptr
+	for j := 0; j < len(a); j++ {
+		a[j] = c.args[j]
+		if c.fdArgs[j] >= 0 {
+			a[j] = uintptr(fds[c.fdArgs[j]])
+		}
+	}
+	r, _, errno = syscall.RawSyscall6(c.number, a[0], a[1], a[2], a[3], a[4], a[5])
+	return r, errno
 }

@@ -133,7 +133,7 @@ func (h *Held) End() error {
 // release gives the child its calls. From now on it has descriptors of its own.
 func (h *Held) release(b *bound, status int) error {
 	p := h.program
-	p.calls, p.fds, p.status, p.keep = b.calls, b.fds, uintptr(status), append(p.keep, b.keep...)
+	p.calls, p.first, p.fds, p.status, p.keep = b.calls, b.first, b.fds, uintptr(status), append(p.keep, b.keep...)
 	_, err := unix.Write(p.gate[1], []byte{1})
 	return err
 }

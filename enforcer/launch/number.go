@@ -10,6 +10,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_CAPSET, true
 	case "chdir":
 		return unix.SYS_CHDIR, true
+	case "clone":
+		return unix.SYS_CLONE, true
 	case "close":
 		return unix.SYS_CLOSE, true
 	case "close_range":
@@ -18,6 +20,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_DUP3, true
 	case "execveat":
 		return unix.SYS_EXECVEAT, true
+	case "exit_group":
+		return unix.SYS_EXIT_GROUP, true
 	case "fchownat":
 		return unix.SYS_FCHOWNAT, true
 	case "fchdir":
@@ -34,6 +38,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_IOCTL, true
 	case "keyctl":
 		return unix.SYS_KEYCTL, true
+	case "kill":
+		return unix.SYS_KILL, true
 	case "landlock_add_rule":
 		return unix.SYS_LANDLOCK_ADD_RULE, true
 	case "landlock_create_ruleset":
@@ -66,6 +72,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_READ, true
 	case "rt_sigprocmask":
 		return unix.SYS_RT_SIGPROCMASK, true
+	case "rt_sigtimedwait":
+		return unix.SYS_RT_SIGTIMEDWAIT, true
 	case "seccomp":
 		return unix.SYS_SECCOMP, true
 	case "setgroups":
@@ -86,6 +94,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_UMOUNT2, true
 	case "unshare":
 		return unix.SYS_UNSHARE, true
+	case "wait4":
+		return unix.SYS_WAIT4, true
 	case "write":
 		return unix.SYS_WRITE, true
 	}

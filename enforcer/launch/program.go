@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
@@ -17,6 +19,13 @@ import (
 type Program struct {
 	namespaces Namespaces
 	calls      []call
+	// first is where the calls of a first process begin that is not the
+	// program (see [plan.Init]), which comes out of the fork among the calls
+	// before them. Without one it is the number of calls.
+	first int
+	// program and ended are slots of that process: of the one that it waits
+	// for, and of how that has ended.
+	program, ended int32
 	// data holds what arguments point to.
 	data []byte
 	// pointers are words of data that hold the address of other data.
@@ -95,17 +104,34 @@ const (
 	openParent
 	openParentEnd
 	openStatus
+	// These are there with a first process that is not the program.
+	openSealed
+	openSealedEnd
+	openHello
+	openEnded // a number that the kernel writes, and no descriptor
 	opens
 )
 
 // opened returns the names that plans give those descriptors, in the order of
 // their slots.
-func opened() [opens]string {
-	return [opens]string{
+func opened(init bool) []string {
+	names := [opens]string{
 		openStdin: "stdin", openStdout: "stdout", openStderr: "stderr",
 		openParent: "parent", openParentEnd: "parentEnd", openStatus: "status",
+		openSealed: "sealed", openSealedEnd: "sealedEnd", openHello: "hello", openEnded: "ended",
 	}
+	if !init {
+		return names[:openSealed]
+	}
+	return names[:]
 }
+
+// loopCalls are the last calls of a first process, which it makes again and
+// again: those of [plan.Init] from Wait on.
+const loopCalls = 4
+
+// hasInit reports whether the first process is not the program.
+func (p *Program) hasInit() bool { return p.first < len(p.calls) }
 
 // Given is what a prepared program is completed with at each launch.
 type Given struct {
@@ -117,6 +143,13 @@ type Given struct {
 // bound is a program that can be run: every argument is a number.
 type bound struct {
 	calls []boundCall
+	// first is where the calls of the first process begin, and reap what it
+	// does after them; see [Program].
+	first int
+	reap  *reaper
+	// arguments is this process's command line in memory, which a process
+	// that executes nothing would show to the container.
+	arguments []byte
 	// fds holds the descriptor of each slot.
 	fds []int32
 	// status is where a call that fails is reported.
@@ -139,6 +172,8 @@ type boundCall struct {
 	out    int32
 	want   want
 	value  uintptr
+	// forks tells that the calls go on in the child that this one makes.
+	forks bool
 	// patches takes the result, for structures that later calls pass.
 	patches []*int32
 }
@@ -146,7 +181,7 @@ type boundCall struct {
 // bind completes the program with descriptors, in the order of opened, and
 // with what the caller gives.
 func (p *Program) bind(fds []int32, g Given) *bound {
-	b := &bound{calls: make([]boundCall, len(p.calls)), fds: make([]int32, p.slots)}
+	b := &bound{calls: make([]boundCall, len(p.calls)), first: p.first, fds: make([]int32, p.slots)}
 	copy(b.fds, fds)
 	data := b.words(len(p.data))
 	copy(data, p.data)
@@ -166,6 +201,7 @@ func (p *Program) bind(fds []int32, g Given) *bound {
 	for i := range p.calls {
 		c, dst := &p.calls[i], &b.calls[i]
 		dst.number, dst.out, dst.want, dst.value = uintptr(c.number), c.out, c.want, uintptr(c.value)
+		dst.forks = i < p.first && c.number == unix.SYS_CLONE
 		if c.out >= 0 {
 			dst.patches = places[c.out]
 		}
@@ -184,6 +220,11 @@ func (p *Program) bind(fds []int32, g Given) *bound {
 				dst.args[j] = uintptr(a.value)
 			}
 		}
+	}
+	if p.hasInit() {
+		loop := b.calls[len(b.calls)-loopCalls:]
+		b.calls = b.calls[:len(b.calls)-loopCalls]
+		b.reap = &reaper{wait: loop[0], collect: loop[1], pass: loop[2], end: loop[3], program: p.program, ended: p.ended}
 	}
 	return b
 }
@@ -219,16 +260,24 @@ func (b *bound) list(list []string) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(pointers)))
 }
 
-// Compile translates a plan's operations. filters are the plan's filters as one
-// BPF program, an array of struct sock_filter.
-func Compile(p *plan.Plan, filters []byte) (*Program, error) {
-	names := opened()
-	prog, err := compile(p.Ops, names[:], filters)
+// Filters are those of a plan as BPF programs, arrays of struct sock_filter.
+type Filters struct {
+	// Program is the plan's Filters as one, and Init the filter of its Init.
+	Program []byte `json:"program"`
+	Init    []byte `json:"init,omitempty"`
+}
+
+// Compile translates a plan's operations, those of its Init included.
+func Compile(p *plan.Plan, filters Filters) (*Program, error) {
+	c, err := compile(p.Operations(), opened(p.Init != nil), filters)
 	if err == nil {
-		prog.namespaces, err = namespaces(p.Namespaces)
+		c.namespaces, err = namespaces(p.Namespaces)
+	}
+	if err == nil && p.Init != nil {
+		err = c.split(len(p.Ops))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("translating the plan: %w", err)
 	}
-	return prog, nil
+	return &c.Program, nil
 }

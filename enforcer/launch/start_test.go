@@ -39,7 +39,7 @@ func spec(t *testing.T, ops ...plan.Op) Spec {
 	}
 	t.Cleanup(func() { null.Close() })
 	all := append(begin(), ops...)
-	program, err := Compile(&plan.Plan{Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNS"}, Ops: all}, nil)
+	program, err := Compile(&plan.Plan{Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNS"}, Ops: all}, Filters{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +173,97 @@ func TestFailedOperation(t *testing.T) {
 	}
 	if after := children(t); after != before {
 		t.Errorf("%d child processes before, %d after", before, after)
+	}
+}
+
+// first is a first process that makes the operations and then waits.
+func first(ops ...plan.Op) *plan.Init {
+	all := plan.Arg{Struct: []plan.Field{{Name: "set", Size: 8, Value: value(-1)}}}
+	return &plan.Init{
+		Ops:     ops,
+		Wait:    plan.Op{Call: "rt_sigtimedwait", Args: []plan.Arg{all, value(0), value(0), value(8)}, Out: "signal"},
+		Collect: plan.Op{Call: "wait4", Args: []plan.Arg{value(-1), {Out: "ended"}, {Flags: "WNOHANG"}, value(0)}},
+		Pass:    plan.Op{Call: "kill", Args: []plan.Arg{{FD: "program"}, {FD: "signal"}}},
+		End:     plan.Op{Call: "exit_group", Args: []plan.Arg{{FD: "ended"}}},
+	}
+}
+
+// TestFailedInit: what fails in the first process, or in that of the program
+// after the fork, is named too, and ends both.
+func TestFailedInit(t *testing.T) {
+	all := plan.Arg{Struct: []plan.Field{{Name: "set", Size: 8, Value: value(-1)}}}
+	block := plan.Op{Call: "rt_sigprocmask", Args: []plan.Arg{{Flags: "SIG_SETMASK"}, all, value(0), value(8)}}
+	fork := plan.Op{Call: "clone", Args: []plan.Arg{{Flags: "SIGCHLD"}}, Out: "program"}
+	end := plan.Op{Call: "close", Args: []plan.Arg{{FD: "sealedEnd"}}}
+	waiting := plan.Op{Call: "read", Args: []plan.Arg{{FD: "sealed"}, {Struct: []plan.Field{{Name: "byte", Size: 1, Value: value(0)}}}, value(1)}, Want: "0"}
+	failing := plan.Op{Call: "chdir", Args: []plan.Arg{text("/no/such/folder")}, About: "failing"}
+	closing := plan.Op{Call: "close_range", Args: []plan.Arg{value(0), value(1<<32 - 1), value(0)}}
+	for name, test := range map[string]struct{ program, first []plan.Op }{
+		"before the fork": {[]plan.Op{failing, fork}, nil},
+		"in the program":  {[]plan.Op{fork, end, waiting, failing}, []plan.Op{closing}},
+		"in the first":    {[]plan.Op{fork, end, waiting}, []plan.Op{failing}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &plan.Plan{
+				Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNS", "CLONE_NEWPID"},
+				Ops:        append(append(begin(), block), test.program...), Init: first(test.first...),
+			}
+			s := spec(t)
+			var err error
+			if s.Program, err = Compile(p, Filters{}); err != nil {
+				t.Fatal(err)
+			}
+			s.Op = func(i int) (plan.Op, error) { return p.Operations()[i], nil }
+			before := children(t)
+			err = try(s)
+			var op *OpError
+			if !errors.As(err, &op) || op.Errno != unix.ENOENT || op.Op.About != failing.About {
+				t.Errorf("error %v, want the failed chdir", err)
+			}
+			if after := children(t); after != before {
+				t.Errorf("%d child processes before, %d after", before, after)
+			}
+		})
+	}
+}
+
+// TestCompileInit: a first process without the fork that leaves it behind, or
+// without something to wait for, is no plan.
+func TestCompileInit(t *testing.T) {
+	deaf := first()
+	deaf.Wait.Out = ""
+	fork := plan.Op{Call: "clone", Args: []plan.Arg{{Flags: "SIGCHLD"}}, Out: "program"}
+	for _, p := range []*plan.Plan{
+		{Namespaces: []string{"CLONE_NEWPID"}, Init: first()},
+		{Namespaces: []string{"CLONE_NEWPID"}, Init: deaf, Ops: []plan.Op{fork}},
+	} {
+		if prog, err := Compile(p, Filters{}); err == nil {
+			t.Errorf("compiled to %+v", prog)
+		}
+	}
+}
+
+// TestExitStatus: a wait status as a shell has it.
+func TestExitStatus(t *testing.T) {
+	for wait, want := range map[int32]int32{0: 0, 7 << 8: 7, 255 << 8: 255, 9: 128 + 9, 15: 128 + 15, 11 | 0x80: 128 + 11} {
+		if got := exitStatus(wait); got != want {
+			t.Errorf("%#x gives %d, want %d", wait, got, want)
+		}
+	}
+}
+
+// TestArguments: what is found is this process's command line.
+func TestArguments(t *testing.T) {
+	memory, err := arguments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("/proc/self/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(memory) != string(want) {
+		t.Errorf("got %q, want %q", memory, want)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // Trial is a part of a launch, to see whether it would succeed.
 type Trial struct {
 	plan.Trial
-	// Filters is what the operations load, as in [Compile].
+	// Filters is what the operations load, as in [Filters].
 	Filters []byte
 	// MapIDs writes the maps of the child's user namespace. While it runs,
 	// the child waits.
@@ -46,7 +46,7 @@ func Try(t Trial) error {
 	defer status.Close()
 	defer report.Close()
 	ops := append(waitOps(), t.Ops...)
-	prog, err := compile(ops, []string{"parent", "parentEnd"}, t.Filters)
+	prog, err := compile(ops, []string{"parent", "parentEnd"}, Filters{Program: t.Filters})
 	if err != nil {
 		return fmt.Errorf("translating the trial: %w", err)
 	}

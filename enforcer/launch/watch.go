@@ -48,7 +48,7 @@ func watch(pidfd int, terminal *os.File) (*watcher, error) {
 			state, names, opened = t, append(names, "terminal"), append(opened, int32(copied))
 		}
 	}
-	prog, err := compile(watchOps(names, state), names, nil)
+	prog, err := compile(watchOps(names, state), names, Filters{})
 	if err == nil {
 		bound := prog.bind(opened, Given{})
 		var pid int

@@ -42,6 +42,8 @@ func New(r Request) (*Plan, error) {
 type builder struct {
 	Request
 	plan *Plan
+	// chosen are the mounts of volumes and of folders of the host.
+	chosen []manifest.Mount
 	// named counts the descriptors, to give each a name of its own.
 	named int
 	// attached are the mounts of the new root, by where they are; their
@@ -50,21 +52,26 @@ type builder struct {
 }
 
 // choices puts the caller's choices in the place of what the manifest leaves
-// open. The plan names the manifest that was approved.
+// open, and makes room for a first process of lpm's own. The plan names the manifest that was approved.
 func (b *builder) choices() error {
 	if b.Options.Hostname != "" && !isHostname(b.Options.Hostname) {
 		return &ChoiceError{"--hostname " + b.Options.Hostname, "not a name of letters, digits, dashes and dots, of at most 64 bytes", ""}
 	}
-	if b.Mode != Enforce {
-		return nil
-	}
 	var err error
+	if b.Mode != Enforce {
+		b.chosen, err = Mounts(nil, b.Options)
+		return err
+	}
 	if b.plan.Manifest, err = b.Manifest.Digest(); err != nil {
 		return err
 	}
 	chosen := *b.Manifest
-	if chosen.Mounts, err = Mounts(b.Manifest, b.Options); err != nil {
+	if b.chosen, err = Mounts(b.Manifest, b.Options); err != nil {
 		return err
+	}
+	chosen.Mounts = b.chosen
+	if b.Options.Init && chosen.Resources.PIDs > 0 {
+		chosen.Resources.PIDs++ // the manifest bounds the image's processes
 	}
 	b.Manifest = &chosen
 	return b.publish()

@@ -46,8 +46,13 @@ func (e *ChoiceError) Hint() string { return e.Advice }
 // out, and say where a volume is, whose place in the container and access were
 // granted, and whose content is the caller's. A folder of the host that the
 // manifest names is that folder and no other.
+//
+// Without a manifest, in record mode, the choices are all there is.
 func Mounts(m *manifest.Manifest, o Options) ([]manifest.Mount, error) {
-	list := slices.Clone(m.Mounts)
+	var list []manifest.Mount
+	if m != nil {
+		list = slices.Clone(m.Mounts)
+	}
 	for _, p := range o.NoMounts {
 		i := mountAt(list, p)
 		switch {
@@ -60,14 +65,17 @@ func Mounts(m *manifest.Manifest, o Options) ([]manifest.Mount, error) {
 	}
 	chosen := map[string]bool{}
 	for _, v := range o.Volumes {
-		i := mountAt(list, v.Path)
-		if i < 0 {
-			return nil, noMount(v.flag(), v.Path)
-		}
 		if chosen[v.Path] {
 			return nil, &ChoiceError{v.flag(), "there is another --volume for this path", ""}
 		}
 		chosen[v.Path] = true
+		i := mountAt(list, v.Path)
+		switch {
+		case i < 0 && m != nil:
+			return nil, noMount(v.flag(), v.Path)
+		case i < 0:
+			list, i = append(list, manifest.Mount{Path: v.Path, Volume: "any", Write: true}), len(list)
+		}
 		if err := v.apply(&list[i]); err != nil {
 			return nil, err
 		}

@@ -81,6 +81,33 @@ func TestMounts(t *testing.T) {
 	}
 }
 
+// TestRecordedMounts: while recording the choices are all there is.
+func TestRecordedMounts(t *testing.T) {
+	p, err := plan.New(request(func(r *plan.Request) {
+		r.Mode, r.Manifest, r.Options.Identity = plan.Record, nil, manifest.IdentitySingle
+		r.Options.Volumes = []plan.Volume{{Source: "trial", Path: "/data"}, {Source: "/srv/conf", Path: "/conf", ReadOnly: true}}
+		r.Places.Volumes = map[string]string{"trial": "/store/volumes/trial"}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := print(p)
+	for _, want := range []string{`"/store/volumes/trial"`, `"/srv/conf"`, "layer dir /data", "layer dir /conf"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the plan lacks %s", want)
+		}
+	}
+	for _, v := range []plan.Volume{{Source: "trial", Path: "/proc/x"}, {Source: "trial", Path: "/"}, {Source: "no/name", Path: "/data"}, {Source: "/", Path: "/data"}} {
+		_, err := plan.New(request(func(r *plan.Request) {
+			r.Mode, r.Manifest, r.Options.Identity = plan.Record, nil, manifest.IdentitySingle
+			r.Options.Volumes, r.Places.Volumes = []plan.Volume{v}, map[string]string{"trial": "/x"}
+		}))
+		if err == nil {
+			t.Errorf("%+v was taken", v)
+		}
+	}
+}
+
 // TestChosenPlan: the plan does what was chosen, and names the manifest that
 // was approved.
 func TestChosenPlan(t *testing.T) {

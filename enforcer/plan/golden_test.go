@@ -95,6 +95,10 @@ func TestGolden(t *testing.T) {
 	}{
 		{"least", nil},
 		{"everything", everything},
+		{"init", func(r *plan.Request) {
+			r.Options.Init, r.Options.TTY, r.Options.Console = true, true, "/dev/pts/3"
+			r.Manifest.Resources.PIDs = 10
+		}},
 		{"record", func(r *plan.Request) {
 			r.Mode, r.Manifest = plan.Record, nil
 			r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []string{"read", "write"}
@@ -158,6 +162,12 @@ func print(p *plan.Plan) string {
 		}
 	}
 	for _, op := range p.Ops {
+		fmt.Fprintln(&b, op)
+	}
+	if p.Init != nil {
+		fmt.Fprintln(&b, "init", p.Init.Filter)
+	}
+	for _, op := range p.Init.All() {
 		fmt.Fprintln(&b, op)
 	}
 	return b.String()

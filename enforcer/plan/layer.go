@@ -85,6 +85,12 @@ func (b *builder) layer(hidden []string) error {
 		entries[p] = LayerEntry{Path: p, Kind: LayerFile, Content: content}
 	}
 	add(LayerDir, b.real(b.plan.Process.Dir))
+	for _, m := range b.chosen {
+		if err := b.claim(m.Path); err != nil {
+			return err
+		}
+		add(LayerDir, b.real(m.Path))
+	}
 	if b.Mode == Enforce {
 		if err := b.mountPoints(add); err != nil {
 			return err
@@ -101,7 +107,7 @@ func (b *builder) layer(hidden []string) error {
 	return nil
 }
 
-// mountPoints adds a place for everything that the manifest mounts.
+// mountPoints adds a place for every writable path and device of the manifest.
 func (b *builder) mountPoints(add func(LayerKind, string)) error {
 	for _, w := range b.Manifest.Filesystem.Writable {
 		if f := b.fact(w.Path); f.Exists && !f.Dir {
@@ -111,12 +117,6 @@ func (b *builder) mountPoints(add func(LayerKind, string)) error {
 			return err
 		}
 		add(LayerDir, b.real(w.Path))
-	}
-	for _, m := range b.Manifest.Mounts {
-		if err := b.claim(m.Path); err != nil {
-			return err
-		}
-		add(LayerDir, b.real(m.Path))
 	}
 	for _, d := range b.Manifest.Devices {
 		if d.Path == ptmx {
@@ -135,11 +135,11 @@ func (b *builder) claim(p string) error {
 	real := b.real(p)
 	for _, own := range []string{"/proc", "/sys", "/dev"} {
 		if real == own || strings.HasPrefix(real, own+"/") && real != shm {
-			return fmt.Errorf("the manifest mounts at %q, which every container has of its own", p)
+			return fmt.Errorf("there can be no mount at %q, which every container has of its own", p)
 		}
 	}
 	if real == "/" {
-		return fmt.Errorf("the manifest mounts at %q, which is the root in this image", p)
+		return fmt.Errorf("there can be no mount at %q, which is the root in this image", p)
 	}
 	return nil
 }

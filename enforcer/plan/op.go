@@ -43,6 +43,8 @@ type Arg struct {
 	Given Given `json:"given,omitempty"`
 	// Filters is passed as a pointer to the plan's filters, as one program.
 	Filters bool `json:"filters,omitempty"`
+	// InitFilter is passed as a pointer to the filter of the plan's [Init].
+	InitFilter bool `json:"initFilter,omitempty"`
 }
 
 // Given is something that the caller of a launch chooses.
@@ -110,6 +112,8 @@ func (a Arg) String() string {
 		return "[" + strings.Join(quoted, ", ") + "]"
 	case a.Filters:
 		return "filters"
+	case a.InitFilter:
+		return "initFilter"
 	}
 	return "NULL"
 }

@@ -16,7 +16,7 @@ func (b *builder) operations() error {
 	for _, step := range []func() error{
 		b.begin, b.mapIDs, b.root, b.kernelFiles, b.deviceFiles, b.maskedPaths,
 		b.writable, b.mounts, b.pivot, b.system, b.session, b.limits, b.landlock,
-		b.capabilities, b.seal, b.execute,
+		b.capabilities, b.seal, b.fork, b.execute,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -106,8 +106,13 @@ func (b *builder) seal() error {
 	b.do(about, "prctl", flags("PR_SET_NO_NEW_PRIVS"), number(1), null(), null(), null())
 	// The change of ids has taken the death signal back, and has made the
 	// process undumpable, so that the parent could not take the listener.
+	// With an init, that one stays so, and another process has the listener.
 	b.do(about, "prctl", flags("PR_SET_PDEATHSIG"), flags("SIGKILL"), null(), null(), null())
-	b.do(about, "prctl", flags("PR_SET_DUMPABLE"), number(1), null(), null(), null())
+	dumpable := number(1)
+	if b.Options.Init {
+		dumpable = null()
+	}
+	b.do(about, "prctl", flags("PR_SET_DUMPABLE"), dumpable, null(), null(), null())
 	b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "EAGAIN"
 	return nil
 }
@@ -121,7 +126,12 @@ func (b *builder) execute() error {
 	// beforehand: once the filter is loaded, nothing may be told any more.
 	next := b.open(about, "fcntl", fd("status"), flags("F_DUPFD_CLOEXEC"), number(3))
 	b.do(about, "close", next)
-	b.do(about, "write", fd("status"), address(next), number(4)).Want = "4"
+	told := fd("status")
+	if b.Options.Init {
+		// A socket, which tells the parent who has the listener.
+		told = fd("hello")
+	}
+	b.do(about, "write", told, address(next), number(4)).Want = "4"
 	listener := []string{"SECCOMP_FILTER_FLAG_NEW_LISTENER"}
 	if b.Host.WaitKillable {
 		// Without it, every signal a Go program sends itself would repeat
@@ -168,12 +178,12 @@ func (b *builder) session() error {
 		b.do(about, "dup3", fd(name), number(int64(i)), null())
 	}
 	b.do(about, "close_range", number(3), number(1<<32-1), flags("CLOSE_RANGE_CLOEXEC"))
-	if b.plan.Process.TTY {
-		b.do(about, "ioctl", number(0), flags("TIOCSCTTY"), null())
+	if !b.Options.Init {
+		b.terminal(about)
 	}
 	b.do(about, "umask", number(0o022))
 	// Whatever lpm was started with.
-	none := structure(u64("set", null()))
+	none := sigset(false)
 	b.do(about, "rt_sigprocmask", flags("SIG_SETMASK"), none, null(), size(none))
 	// The caller's session keyring is inherited. A new one counts against the
 	// caller's quota of keys, so that it is made only where it can be reached.
@@ -181,4 +191,11 @@ func (b *builder) session() error {
 		b.do(about, "keyctl", flags("KEYCTL_JOIN_SESSION_KEYRING"), null())
 	}
 	return nil
+}
+
+// terminal makes the container's terminal that of the session.
+func (b *builder) terminal(about string) {
+	if b.plan.Process.TTY {
+		b.do(about, "ioctl", number(0), flags("TIOCSCTTY"), null())
+	}
 }

@@ -40,6 +40,9 @@ type Plan struct {
 	// Ops is what the child does, in order, from its first instruction to
 	// the execution of the program.
 	Ops []Op `json:"ops"`
+	// Init, where not nil, is what the container's first process does while
+	// the program runs, which is then its child.
+	Init *Init `json:"init,omitempty"`
 	// Filters are loaded as one program: what each allows, the next decides.
 	// The program has the supervisor's listener.
 	Filters []Filter `json:"filters"`
@@ -57,6 +60,10 @@ type Plan struct {
 	// Unenforced says what the host cannot enforce and the caller accepted.
 	Unenforced []string `json:"unenforced,omitempty"`
 }
+
+// Operations returns Ops and those of Init, in the order in which a failure
+// counts them.
+func (p *Plan) Operations() []Op { return slices.Concat(p.Ops, p.Init.All()) }
 
 // Give returns the plan with another command line and environment, and another
 // path of the terminal. Nothing else of a plan depends on them, but for the

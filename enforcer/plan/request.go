@@ -64,6 +64,8 @@ type Options struct {
 	// the host.
 	TTY     bool
 	Console string
+	// Init leaves the container's first process to lpm; see [Init].
+	Init bool
 	// BestEffort accepts what the host cannot enforce; the plan lists it in
 	// Unenforced.
 	BestEffort bool

@@ -307,26 +307,24 @@ func inodes(bytes int64) string { return strconv.FormatInt(max(1024, bytes/1024)
 // mountBelow reports whether something is mounted below a writable path, for
 // which the layer has made the place.
 func (b *builder) mountBelow(dir string) bool {
-	return slices.ContainsFunc(b.Manifest.Mounts, func(m manifest.Mount) bool {
+	return slices.ContainsFunc(b.chosen, func(m manifest.Mount) bool {
 		return strings.HasPrefix(b.real(m.Path), dir+"/")
 	})
 }
 
 // mounts binds volumes, folders of the host, and files that tell of it.
 func (b *builder) mounts() error {
-	if b.Mode == Enforce {
-		for _, m := range b.Manifest.Mounts {
-			about := "mounting " + m.Path
-			if m.Volume == "" {
-				b.bindExact(about, m.Host, b.real(m.Path), m.Write)
-				continue
-			}
-			source := b.Places.Volumes[m.Volume]
-			if !path.IsAbs(source) {
-				return fmt.Errorf("no folder for the volume %q", m.Volume)
-			}
-			b.bind(about, source, b.real(m.Path), m.Write)
+	for _, m := range b.chosen {
+		about := "mounting " + m.Path
+		if m.Volume == "" {
+			b.bindExact(about, m.Host, b.real(m.Path), m.Write)
+			continue
 		}
+		source := b.Places.Volumes[m.Volume]
+		if !path.IsAbs(source) {
+			return fmt.Errorf("no folder for the volume %q", m.Volume)
+		}
+		b.bind(about, source, b.real(m.Path), m.Write)
 	}
 	etc := b.real("/etc")
 	if b.networkMode() == manifest.NetworkHost && b.Host.ResolvConf {

@@ -68,24 +68,24 @@ type Details struct {
 var ErrDamaged = errors.New("the prepared launch is damaged")
 
 // magic begins the first file. The number grows with every change of the form.
-const magic = "lpm prepared launch 1\n"
+const magic = "lpm prepared launch 2\n"
 
 // whole is the second file.
 type whole struct {
 	Plan *plan.Plan `json:"plan"`
-	// Filters are the plan's filters, compiled to one program.
-	Filters []byte `json:"filters"`
+	// Filters are the plan's filters, compiled.
+	Filters launch.Filters `json:"filters"`
 }
 
 // Encode returns the two files of a launch. The plan is the whole one, of which
 // the launch's program was compiled, with its compiled filters.
-func (l *Launch) Encode(d Details, filters []byte) (first, second []byte, err error) {
+func (l *Launch) Encode(d Details, filters launch.Filters) (first, second []byte, err error) {
 	if second, err = json.Marshal(whole{d.Plan, filters}); err != nil {
 		return nil, nil, fmt.Errorf("keeping a launch: %w", err)
 	}
 	l.plan = sha256.Sum256(second)
 	lean := *d.Plan
-	lean.Ops, lean.Filters, lean.Layer = nil, nil, plan.Layer{}
+	lean.Ops, lean.Init, lean.Filters, lean.Layer = nil, nil, nil, plan.Layer{}
 	d.Plan = &lean
 	var w wire.Writer
 	w.Value(d)

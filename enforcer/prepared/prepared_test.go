@@ -12,7 +12,7 @@ import (
 )
 
 // sample is a launch with a value in every part.
-func sample(t testing.TB) (*prepared.Launch, prepared.Details, []byte) {
+func sample(t testing.TB) (*prepared.Launch, prepared.Details, launch.Filters) {
 	t.Helper()
 	path := "/"
 	p := &plan.Plan{
@@ -23,6 +23,14 @@ func sample(t testing.TB) (*prepared.Launch, prepared.Details, []byte) {
 		Ops: []plan.Op{
 			{Call: "chdir", Args: []plan.Arg{{Text: &path}}, About: "going there"},
 			{Call: "seccomp", Args: []plan.Arg{{Filters: true}}},
+			{Call: "clone", Args: []plan.Arg{{Flags: "SIGCHLD"}}, Out: "program"},
+		},
+		Init: &plan.Init{
+			Ops:     []plan.Op{{Call: "seccomp", Args: []plan.Arg{{InitFilter: true}}}},
+			Wait:    plan.Op{Call: "rt_sigtimedwait", Out: "signal"},
+			Collect: plan.Op{Call: "wait4", Args: []plan.Arg{{Out: "ended"}}},
+			Pass:    plan.Op{Call: "kill", Args: []plan.Arg{{FD: "program"}, {FD: "signal"}}},
+			End:     plan.Op{Call: "exit_group", Args: []plan.Arg{{FD: "ended"}}},
 		},
 		Filters: []plan.Filter{{Architecture: "amd64", Default: plan.ActionNotify}},
 		Supervision: plan.Supervision{
@@ -32,7 +40,7 @@ func sample(t testing.TB) (*prepared.Launch, prepared.Details, []byte) {
 		Group:  plan.Group{Kind: plan.GroupScope, Resources: manifest.Resources{PIDs: 5}},
 		Limits: []plan.Limit{{Resource: "pids", Value: 5, By: "systemd scope"}},
 	}
-	filters := []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
+	filters := launch.Filters{Program: []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}, Init: []byte{6, 0, 0, 0, 0, 0, 0, 0}}
 	program, err := launch.Compile(p, filters)
 	if err != nil {
 		t.Fatal(err)
@@ -56,13 +64,13 @@ func TestKept(t *testing.T) {
 	}
 	details, err := got.Details()
 	lean := *d.Plan
-	lean.Ops, lean.Filters, lean.Layer = nil, nil, plan.Layer{}
+	lean.Ops, lean.Init, lean.Filters, lean.Layer = nil, nil, nil, plan.Layer{}
 	d.Plan = &lean
 	if err != nil || !reflect.DeepEqual(details, d) {
 		t.Errorf("details %+v, %v, want %+v", details, err, d)
 	}
 	whole, err := got.Plan(second)
-	if err != nil || len(whole.Ops) != 2 || whole.Ops[0].String() != `chdir("/")` {
+	if err != nil || len(whole.Operations()) != 8 || whole.Ops[0].String() != `chdir("/")` {
 		t.Errorf("plan %+v, %v", whole, err)
 	}
 }
@@ -97,19 +105,23 @@ func TestDamage(t *testing.T) {
 // is found out where the plan is printed, whatever the digests say.
 func TestPlanIsTheProgram(t *testing.T) {
 	l, d, filters := sample(t)
-	other := *d.Plan
-	other.Ops = other.Ops[1:]
-	program, err := launch.Compile(&other, filters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Program = program
-	_, second, err := l.Encode(d, filters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Plan(second); !errors.Is(err, prepared.ErrDamaged) {
-		t.Errorf("a plan of another program is read: %v", err)
+	fewer, idle := *d.Plan, *d.Plan
+	fewer.Ops = fewer.Ops[1:]
+	init := *idle.Init
+	init.Ops, idle.Init = nil, &init
+	for _, other := range []plan.Plan{fewer, idle} {
+		program, err := launch.Compile(&other, filters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Program = program
+		_, second, err := l.Encode(d, filters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Plan(second); !errors.Is(err, prepared.ErrDamaged) {
+			t.Errorf("a plan of another program is read: %v", err)
+		}
 	}
 }
 

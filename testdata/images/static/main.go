@@ -44,6 +44,7 @@ func commands() map[string]command {
 		"memfd-exec":     {"PROGRAM ARG…", "runs a copy of a program from anonymous memory", memfdExecute},
 		"fork":           {"COUNT", "starts that many processes at once, prints how many started", fork},
 		"orphan":         {"COUNT", "leaves that many dead children of dead parents behind", orphan},
+		"scatter":        {"COUNT DURATION", "leaves that many processes in sessions of their own, deaf to signals, and is deaf itself", scatter},
 		"sleep":          {"DURATION", "sleeps", sleep},
 		"wait":           {"", "prints the name of the first signal that arrives, exits 128+n", wait},
 		"ignore-signals": {"DURATION", "ignores every signal that can be, while it sleeps", ignore},

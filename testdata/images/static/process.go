@@ -121,6 +121,38 @@ func orphan(args []string) error {
 	return nil
 }
 
+// scatter does what a program can to outlive its launcher. Its children have
+// dead parents and sessions of their own, and like itself they ignore every
+// signal that can be; where prctl is granted, it takes back the signal that
+// the launcher's death sends. Then it says "ready", and sleeps.
+func scatter(args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	count, err := strconv.Atoi(args[0])
+	if err != nil {
+		return errUsage
+	}
+	apart := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("/proc/self/exe", args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		return cmd
+	}
+	if os.Getenv("SCATTER") != "" {
+		return apart("ignore-signals", args[1]).Start()
+	}
+	// It is refused where prctl is not granted.
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0)
+	for range count {
+		cmd := apart("scatter", "1", args[1])
+		cmd.Env = append(os.Environ(), "SCATTER=1")
+		if err := cmd.Run(); err != nil {
+			return err
+		}
+	}
+	return ignore(args[1:])
+}
+
 func sleep(args []string) error {
 	if len(args) != 1 {
 		return errUsage
