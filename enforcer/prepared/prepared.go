@@ -68,7 +68,7 @@ type Details struct {
 var ErrDamaged = errors.New("the prepared launch is damaged")
 
 // magic begins the first file. The number grows with every change of the form.
-const magic = "lpm prepared launch 1\n"
+const magic = "lpm prepared launch 2\n"
 
 // whole is the second file.
 type whole struct {
