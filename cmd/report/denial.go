@@ -35,8 +35,8 @@ func Denials(t *render.Terminal, list []supervise.Denial, others uint64) {
 	for _, d := range list {
 		fmt.Fprintf(t.Err, "  %s, by %s, %s (%s)\n", tried(d), render.Escape(d.Program), times(d.Count), d.Errno)
 		grant := "no manifest can grant it"
-		if d.Grant != "" {
-			grant = "to grant it: " + render.Escape(d.Grant)
+		if !d.Grant.IsZero() {
+			grant = "to grant it: " + render.Escape(d.Grant.String())
 		}
 		fmt.Fprintf(t.Err, "    %s\n", grant)
 	}

@@ -51,8 +51,10 @@ type Observer struct {
 	Limited func(plan.Enforcement)
 	// Started is called with the first process's id once it may run.
 	Started func(pid int)
-	// Denied is called once for each distinct denial.
+	// Denied is told of denials, and Asker is asked before there is one: see
+	// supervise.Options.
 	Denied func(supervise.Denial)
+	Asker  supervise.Asker
 	// Meanwhile is called while the container is being made, and its program
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
@@ -141,7 +143,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, signals <-chan os.Signal, o
 		if l.Plan.Mode == plan.Record {
 			return r, errors.Join(errors.New("recording needs a recorder"), kill(c))
 		}
-		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, o.Denied)
+		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, supervise.Options{Denied: o.Denied, Asker: o.Asker})
 		policy = enforcer
 	}
 	var forwarded <-chan unix.Signal

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
 // Call is one system call that waits for a verdict. Its methods read the
@@ -30,7 +34,15 @@ type Call struct {
 	listener int
 	root     *os.File
 	lost     bool
+	copies   *copies
 }
+
+// copies counts the copies of the container's descriptors that a supervisor
+// holds.
+type copies struct{ held atomic.Int32 }
+
+// maxCopies bounds them: see [Call.LetGo].
+const maxCopies = 128
 
 // ErrGone is returned when the calling process no longer waits for the call,
 // so that what its number now names may be another process.
@@ -139,7 +151,7 @@ func (c *Call) FD(fd int32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(copied)
+	defer c.LetGo(copied)
 	link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(copied))
 	if err != nil {
 		return "", fmt.Errorf("looking up descriptor %d of the calling process: %w", fd, err)
@@ -147,15 +159,23 @@ func (c *Call) FD(fd int32) (string, error) {
 	return link, nil
 }
 
-// TakeFD returns a copy of the calling process's descriptor fd, for the
-// caller to close. It is a bare number, since an *os.File would switch the
-// open file, which the two share, between blocking and not.
+// TakeFD returns a copy of the calling process's descriptor fd, for the caller
+// to hand to [Call.LetGo]. It is a bare number, since an *os.File would switch
+// the open file, which the two share, between blocking and not.
 func (c *Call) TakeFD(fd int32) (int, error) {
-	pid := c.PID()
-	if pid == 0 {
-		return -1, ErrGone
+	if c.copies.held.Add(1) > maxCopies {
+		c.copies.held.Add(-1)
+		return -1, fmt.Errorf("copying descriptor %d of the calling process: %w", fd, unix.EMFILE)
 	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
+	copied, err := c.takeFD(fd)
+	if err != nil {
+		c.copies.held.Add(-1)
+	}
+	return copied, err
+}
+
+func (c *Call) takeFD(fd int32) (int, error) {
+	pidfd, err := c.pidfd()
 	if err != nil {
 		return -1, fmt.Errorf("opening the calling process: %w", err)
 	}
@@ -169,6 +189,33 @@ func (c *Call) TakeFD(fd int32) (int, error) {
 		return -1, err
 	}
 	return copied, nil
+}
+
+// LetGo closes a copy of a descriptor. If the container has closed its own
+// meanwhile, and asked the kernel to wait for what is still to be sent
+// (SO_LINGER), closing blocks as long as it has asked for: nobody waits here.
+// Of copies that cannot be closed there are only so many, each with a thread.
+func (c *Call) LetGo(fd int) {
+	held := &c.copies.held
+	go func() {
+		_ = unix.Close(fd)
+		held.Add(-1)
+	}()
+}
+
+// pidfd opens the calling thread, whose descriptors need not be those of its
+// process's first thread, where the kernel can do that (Linux 6.9), and
+// otherwise the process.
+func (c *Call) pidfd() (int, error) {
+	fd, err := unix.PidfdOpen(c.TID, unix.PIDFD_THREAD)
+	if !errors.Is(err, unix.EINVAL) {
+		return fd, err
+	}
+	pid := c.PID()
+	if pid == 0 {
+		return -1, ErrGone
+	}
+	return unix.PidfdOpen(pid, 0)
 }
 
 // Path reads the path at addr and makes it absolute as the calling process
@@ -290,6 +337,11 @@ func (c *Call) open(name string, flags uint64) (int, error) {
 		Flags:   flags | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
+}
+
+// matches reports whether the call's arguments pass all of the comparisons.
+func (c *Call) matches(list []plan.Compare) bool {
+	return !slices.ContainsFunc(list, func(cmp plan.Compare) bool { return c.Args[cmp.Arg]&cmp.Mask != cmp.Value })
 }
 
 func (c *Call) close() {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,22 +64,27 @@ func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 	// Synchronous wake-ups exist since Linux 6.6; without them it is slower.
 	_ = unix.IoctlSetInt(s.fd, unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 
-	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return s.stats, fmt.Errorf("making the supervisor's stop signal: %w", err)
+	var err error
+	if s.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return Stats{}, fmt.Errorf("making the supervisor's stop signal: %w", err)
 	}
-	defer unix.Close(stop)
-	defer context.AfterFunc(ctx, func() { _, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
-
-	for {
-		more, err := s.poll(stop)
-		if err != nil || !more {
-			return s.stats, errors.Join(err, ctx.Err())
-		}
-		if err := s.answer(); err != nil {
-			return s.stats, err
-		}
+	defer unix.Close(s.stop)
+	woken := make(chan struct{})
+	quiet := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		s.wake()
+	})
+	err = s.serve(ctx)
+	if !quiet() {
+		<-woken
 	}
+	if failed := s.later.end(); err == nil {
+		err = failed
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return Stats{Calls: s.calls, Lost: s.lost.Load()}, err
 }
 
 type server struct {
@@ -88,14 +95,60 @@ type server struct {
 	begun   bool
 	started bool
 	policy  Policy
-	stats   Stats
+	// stop can be read from when the supervisor is to end.
+	stop   int
+	later  later
+	copies copies
+	calls  uint64
+	lost   atomic.Uint64
+}
+
+// later are the calls that the policy has not decided on yet. The zero value is
+// that of a container of which there has been none, as of most.
+type later struct {
+	calls sync.WaitGroup
+	ctx   context.Context
+	fail  context.CancelCauseFunc
+}
+
+// errEnded is what the context of later calls ends with at the container's end.
+var errEnded = errors.New("the container has ended")
+
+// end has the calls answered that still wait, and returns the error of one that
+// could not be.
+func (l *later) end() error {
+	if l.ctx == nil {
+		return nil
+	}
+	l.fail(errEnded)
+	l.calls.Wait()
+	if err := context.Cause(l.ctx); !errors.Is(err, errEnded) {
+		return err
+	}
+	return nil
+}
+
+// wake ends the wait for calls.
+func (s *server) wake() { _, _ = unix.Write(s.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+
+// serve answers until the end of the container or of ctx.
+func (s *server) serve(ctx context.Context) error {
+	for {
+		more, err := s.poll()
+		if err != nil || !more {
+			return err
+		}
+		if err := s.answer(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // poll waits for a call. It returns false at the end of the container and
 // when told to stop.
-func (s *server) poll(stop int) (bool, error) {
+func (s *server) poll() (bool, error) {
 	p := []unix.PollFd{
-		{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN},
+		{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(s.stop), Events: unix.POLLIN},
 		{Fd: s.process, Events: unix.POLLIN},
 	}
 	for {
@@ -122,8 +175,8 @@ func (s *server) poll(stop int) (bool, error) {
 	}
 }
 
-// answer receives one call and answers it.
-func (s *server) answer() error {
+// answer receives one call and has it answered.
+func (s *server) answer(ctx context.Context) error {
 	var n notification
 	if errno := ioctl(s.fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); errno != 0 {
 		// The call was interrupted, or its process killed, between the
@@ -133,8 +186,8 @@ func (s *server) answer() error {
 		}
 		return fmt.Errorf("receiving a call: %w", errno)
 	}
-	s.stats.Calls++
-	resp := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	s.calls++
+	call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd, copies: &s.copies}
 	if !s.started {
 		// Only these are lpm's own. A copy of the pipe that running looks
 		// at, in a child that another goroutine is about to start, must not
@@ -142,24 +195,50 @@ func (s *server) answer() error {
 		s.started = n.nr != unix.SYS_EXECVEAT && n.nr != unix.SYS_WRITE && n.nr != unix.SYS_EXIT_GROUP || s.container.Running()
 	}
 	if s.started {
-		call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd}
-		v := s.policy.Decide(call)
-		call.close()
-		if call.lost {
-			s.stats.Lost++
+		return s.decide(ctx, call)
+	}
+	if err := s.reply(call, Verdict{}); err != nil {
+		return err
+	}
+	if !s.begun && n.nr == unix.SYS_EXECVEAT && s.container.Begun != nil {
+		s.begun = true
+		s.container.Begun()
+	}
+	return nil
+}
+
+// decide answers one of the program's calls, or has it answered later.
+func (s *server) decide(ctx context.Context, call *Call) error {
+	v := s.policy.Decide(call)
+	if v.Later == nil {
+		return s.reply(call, v)
+	}
+	if s.later.ctx == nil {
+		s.later.ctx, s.later.fail = context.WithCancelCause(ctx)
+	}
+	s.later.calls.Go(func() {
+		if err := s.reply(call, v.Later(s.later.ctx)); err != nil {
+			s.later.fail(err)
+			s.wake()
 		}
-		if v.Errno != 0 || v.Done {
-			resp.flags, resp.error = 0, -int32(v.Errno)
-		}
+	})
+	return nil
+}
+
+// reply answers a call.
+func (s *server) reply(call *Call, v Verdict) error {
+	call.close()
+	if call.lost {
+		s.lost.Add(1)
+	}
+	resp := response{id: call.ID, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	if v.Errno != 0 || v.Done {
+		resp.flags, resp.error = 0, -int32(v.Errno)
 	}
 	errno := ioctl(s.fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&resp))
 	// The caller may be gone by now.
 	if errno != 0 && errno != unix.ENOENT {
 		return fmt.Errorf("answering a call: %w", errno)
-	}
-	if !s.begun && n.nr == unix.SYS_EXECVEAT && s.container.Begun != nil {
-		s.begun = true
-		s.container.Begun()
 	}
 	return nil
 }
