@@ -33,6 +33,6 @@ func TestKernelScript(t *testing.T) {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "same-calls": sameCalls},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "native": native, "same-calls": sameCalls},
 	})
 }

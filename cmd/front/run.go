@@ -18,7 +18,6 @@ import (
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
-	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/enforcer/wire"
 	"github.com/least-privilege/lpm/registry/approval/seal"
 	"github.com/least-privilege/lpm/registry/xdg"
@@ -32,6 +31,9 @@ func Run(args []string, programs Programs) (int, error) {
 	image, ok := f.parse(args)
 	if !ok || f.DryRun || f.Output != "" {
 		return 0, ErrStale
+	}
+	if err := f.mayAsk(); err != nil {
+		return 0, err
 	}
 	store, err := xdg.Data()
 	if err != nil {
@@ -52,7 +54,7 @@ func Run(args []string, programs Programs) (int, error) {
 // execute runs a launch that was found to be of this store and these programs.
 func execute(f *Flags, image string, l *prepared.Launch, path string) (int, error) {
 	r := &running{
-		flags: f, kept: l, path: path,
+		flags: f, image: image, kept: l, path: path,
 		term: render.NewTerminal(os.Stdin, os.Stdout, os.Stderr),
 	}
 	streams := container.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
@@ -75,28 +77,54 @@ func execute(f *Flags, image string, l *prepared.Launch, path string) (int, erro
 	if err := r.fill(); err != nil {
 		return 0, err
 	}
-	result, err := r.start(streams)
+	return r.reported(streams)
+}
+
+// reported runs the container and reports on what it is refused.
+func (r *running) reported(streams container.Streams) (code int, err error) {
+	r.report, err = report.New(report.Options{Term: r.term, Live: r.flags.Verbose, Raw: r.tty != nil, File: r.flags.Denials})
+	if err != nil {
+		return 0, err
+	}
+	var o container.Observer
+	if r.flags.Verbose || r.flags.Denials != "" {
+		o.Denied = r.report.Denied
+	}
+	if r.flags.Ask {
+		asker, failed := r.asker()
+		if failed != nil {
+			return 0, errors.Join(failed, r.report.Abandon())
+		}
+		defer func() { err = errors.Join(err, asker.Close()) }()
+		o.Asker, streams.Gate = asker, r.report.Gate()
+	}
+	result, err := r.start(streams, o)
+	if errors.Is(err, ErrStale) {
+		return 0, errors.Join(err, r.report.Abandon())
+	}
+	code = result.Code
+	if err != nil {
+		code = container.ExitCode(err)
+	}
 	// However it ended, what was refused is not lost.
-	report.Denials(r.term, result.Denials, result.Others)
-	if len(result.Denials) > 0 {
-		report.LeftOut(r.term, image, r.denied)
-	}
-	if f.Denials != "" && !errors.Is(err, ErrStale) {
-		err = errors.Join(err, report.WriteDenials(f.Denials, r.limits, result.Denials))
-	}
-	return result.Code, err
+	end := r.report.Close(report.End{
+		Denials: result.Denials, Others: result.Others, Calls: result.Calls, Code: code,
+		Image: r.image, LeftOut: r.denied,
+	})
+	return code, errors.Join(err, end)
 }
 
 // running is one run of a prepared launch.
 type running struct {
 	flags  *Flags
+	image  string
 	kept   *prepared.Launch
 	path   string
 	term   *render.Terminal
 	tty    *container.Terminal
+	report *report.Report
 	launch container.Launch
 	denied []string
-	limits plan.Enforcement
 }
 
 // fill makes the launch from what was kept and what the person chose.
@@ -119,7 +147,7 @@ func (r *running) fill() error {
 
 // start runs the container. Signals are the container's from here on: what it
 // makes of them decides how lpm ends.
-func (r *running) start(streams container.Streams) (container.Result, error) {
+func (r *running) start(streams container.Streams, o container.Observer) (container.Result, error) {
 	ctx := context.Background()
 	signals := make(chan os.Signal, 16)
 	// Starting to listen takes Go half a millisecond, in which the container
@@ -127,16 +155,15 @@ func (r *running) start(streams container.Streams) (container.Result, error) {
 	go r.listen(signals)
 	var attached sync.WaitGroup
 	var attachErr error
-	o := container.Observer{Limited: r.limited, Stopped: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }, Started: func(int) {
+	o.Limited = r.limited
+	o.Stopped = func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
+	o.Started = func(int) {
 		if r.tty != nil {
 			attached.Go(func() { attachErr = r.tty.Attach(ctx, streams.In, streams.Out) })
 		}
-	}}
+	}
 	if !r.kept.Early {
 		o.Meanwhile = r.verify
-	}
-	if r.flags.Verbose {
-		o.Denied = func(d supervise.Denial) { report.Denied(r.term, d, r.tty != nil) }
 	}
 	inside := streams
 	if r.tty != nil {
@@ -169,7 +196,10 @@ func (r *running) listen(signals chan<- os.Signal) {
 // limited takes note of what holds the container to its bounds. It is said
 // where not everything does.
 func (r *running) limited(e plan.Enforcement) {
-	r.limits = e
+	r.report.Enforced(report.Enforced{
+		Image: r.launch.Plan.Image, Manifest: r.launch.Plan.Manifest, Asking: r.flags.Ask,
+		Limits: e.Enforced, Unenforced: e.Unenforced,
+	})
 	if r.flags.Verbose || len(e.Unenforced) > 0 && !r.flags.Quiet {
 		report.Limits(r.term, e)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,9 @@ type Streams struct {
 	// Terminal, where not nil, is a terminal of the caller's that is about to
 	// be in raw mode: if the caller is killed it is put back.
 	Terminal *os.File
+	// Gate, if not nil, is held while something is taken from In or written
+	// to Out or Err, so that whoever else holds it has a terminal to himself.
+	Gate sync.Locker
 }
 
 // Observer is what a caller wants to know while a container runs. Every field
