@@ -118,7 +118,7 @@ func checkOnly(t *testing.T, e *Enforcer, denial, line string) {
 }
 
 // sockaddr returns the bytes of a struct sockaddr_in.
-func sockaddr(t *testing.T, text string) []byte {
+func sockaddr(t testing.TB, text string) []byte {
 	t.Helper()
 	a, err := netip.ParseAddrPort(text)
 	if err != nil {

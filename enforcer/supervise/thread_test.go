@@ -31,13 +31,13 @@ func TestMain(m *testing.M) {
 
 // thread is a thread whose calls wait for a supervisor.
 type thread struct {
-	t        *testing.T
+	t        testing.TB
 	listener *os.File
 	work     chan func()
 }
 
 // newThread starts a thread that hands over the calls of the given names.
-func newThread(t *testing.T, calls ...string) *thread {
+func newThread(t testing.TB, calls ...string) *thread {
 	t.Helper()
 	th := &thread{t: t, work: make(chan func())}
 	ready := make(chan error)
