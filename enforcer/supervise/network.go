@@ -25,11 +25,12 @@ func (e *Enforcer) connect(c *Call, info manifest.SyscallInfo) (Verdict, *refusa
 		return e.syscall(c, info)
 	}
 	protocol := e.protocol(c)
-	r := &refusal{subject: subject{KindConnect, endpoint(to, protocol)}, errno: unix.EACCES}
 	open := host && e.mayConnect(to.Port(), protocol)
-	switch {
-	case granted && open:
+	if granted && open {
 		return Verdict{}, nil
+	}
+	r := &refusal{subject: subject{KindConnect, endpoint(to, protocol)}, errno: unix.EACCES}
+	switch {
 	case !granted:
 		r.errno = unix.EPERM
 	case !host:
