@@ -23,6 +23,7 @@ type live struct {
 	// newline begins at the left edge also where the terminal is in raw mode.
 	newline string
 	lines   chan string
+	ended   chan struct{}
 	printed sync.WaitGroup
 
 	mu   sync.Mutex
@@ -30,7 +31,7 @@ type live struct {
 }
 
 func start(out io.Writer, gate sync.Locker, raw bool) *live {
-	l := &live{out: out, gate: gate, newline: "\n", lines: make(chan string, burst)}
+	l := &live{out: out, gate: gate, newline: "\n", lines: make(chan string, burst), ended: make(chan struct{})}
 	if raw {
 		l.newline = "\r\n"
 	}
@@ -49,14 +50,16 @@ func (l *live) say(line string) {
 	}
 }
 
-// end prints what is left. No line may be said any more.
+// end prints what is left, which is little, at once. No line may be said any
+// more.
 func (l *live) end() {
+	close(l.ended)
 	close(l.lines)
 	l.printed.Wait()
 }
 
 func (l *live) print() {
-	pace := pace{now: time.Now, sleep: time.Sleep}
+	pace := pace{now: time.Now, sleep: l.sleep}
 	for line := range l.lines {
 		pace.wait()
 		l.line(line)
@@ -64,6 +67,14 @@ func (l *live) print() {
 			pace.wait()
 			l.line(fmt.Sprintf("lpm: … and %d more", n))
 		}
+	}
+}
+
+// sleep waits, unless nobody says anything any more.
+func (l *live) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-l.ended:
 	}
 }
 
