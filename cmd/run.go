@@ -22,8 +22,9 @@ grants, and nothing else. Without an approval in force it refuses and names the
 command that would help. ARGs replace the image's own (its Cmd).
 
 What the program was refused is reported at the end, one entry for each kind,
-with the manifest's line that would grant it; -v reports it at once. Files are
-refused by the kernel without a word, unless --trace-files looks at each use.
+with the manifest's line that would grant it; -v reports it at once. The kernel
+refuses files without a word, unless --trace-files looks at each use, and always
+what takes a capability that the container does not have.
 
 With --ask a person is asked before something is refused. "Once" grants it until
 the container ends, "always" also writes a manifest that says it, NAME.amended.json

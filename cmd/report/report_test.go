@@ -85,6 +85,41 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestDocument: docs/denials.md has each type of line, and each field of it.
+func TestDocument(t *testing.T) {
+	document, err := os.ReadFile("../../docs/denials.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "denials")
+	r, err := New(Options{Term: &render.Terminal{Err: &bytes.Buffer{}}, File: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Enforced(Enforced{Limits: []plan.Limit{{}}})
+	r.Denied(denial("ptrace", 1))
+	r.file.answer(supervise.Question{}, answerOnce)
+	if err := r.Close(End{}); err != nil {
+		t.Fatal(err)
+	}
+	got := lines(t, name)
+	if len(got) != 4 {
+		t.Fatalf("%d lines", len(got))
+	}
+	for _, line := range got {
+		_, rest, found := bytes.Cut(document, fmt.Appendf(nil, "\n| `%s` |", line["type"]))
+		row, _, _ := bytes.Cut(rest, []byte("\n"))
+		if !found {
+			t.Errorf("no line of type %s", line["type"])
+		}
+		for field := range line {
+			if field != "type" && field != "time" && !bytes.Contains(row, []byte("`"+field+"`")) {
+				t.Errorf("%s: no field %s in %s", line["type"], field, row)
+			}
+		}
+	}
+}
+
 // TestFileFails: what could not be written is an error at the end, and one
 // that can be foreseen is one at the beginning.
 func TestFileFails(t *testing.T) {
