@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,8 +42,26 @@ type Call struct {
 // holds.
 type copies struct{ held atomic.Int32 }
 
-// maxCopies bounds them: see [Call.LetGo].
-const maxCopies = 128
+// maxCopies bounds them: see [Call.LetGo]. Whoever wants one more waits this
+// many times a millisecond for another to be closed.
+const (
+	maxCopies    = 128
+	waitsForCopy = 100
+)
+
+// take counts one more, and returns false where there cannot be one. Copies are
+// closed soon after their use, unless the container holds that up, which then
+// waits for itself.
+func (c *copies) take() bool {
+	for range waitsForCopy {
+		if c.held.Add(1) <= maxCopies {
+			return true
+		}
+		c.held.Add(-1)
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
 
 // ErrGone is returned when the calling process no longer waits for the call,
 // so that what its number now names may be another process.
@@ -166,8 +185,7 @@ func (c *Call) FD(fd int32) (string, error) {
 // to hand to [Call.LetGo]. It is a bare number, since an *os.File would switch
 // the open file, which the two share, between blocking and not.
 func (c *Call) TakeFD(fd int32) (int, error) {
-	if c.copies.held.Add(1) > maxCopies {
-		c.copies.held.Add(-1)
+	if !c.copies.take() {
 		return -1, fmt.Errorf("copying descriptor %d of the calling process: %w", fd, unix.EMFILE)
 	}
 	copied, err := c.takeFD(fd)

@@ -204,6 +204,28 @@ func TestListenOnACopy(t *testing.T) {
 	}
 }
 
+// TestCopiesAreBounded: a container that keeps the supervisor's copies of its
+// sockets from being closed gets no more of them, and nothing by that.
+func TestCopiesAreBounded(t *testing.T) {
+	fd := boundSocket(t)
+	var held copies
+	c := &Call{TID: unix.Gettid(), copies: &held}
+	held.held.Store(maxCopies)
+	if _, err := c.TakeFD(int32(fd)); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("one more: %v", err)
+	}
+	s := rules(manifest.NetworkHost, "connect")
+	s.Network.Egress = []manifest.Egress{{Ports: []manifest.PortRange{manifest.Port(53)}, Protocol: manifest.UDP}}
+	c.Args[0] = uint64(fd)
+	if p, ok := NewEnforcer(s, runtime.GOARCH, Options{}).protocol(c); ok {
+		t.Errorf("a socket that cannot be looked at is %s", p)
+	}
+	held.held.Add(-1)
+	if !held.take() {
+		t.Error("no copy where one has been closed")
+	}
+}
+
 // boundSocket returns a socket bound to a port that the kernel chose.
 func boundSocket(t *testing.T) int {
 	t.Helper()

@@ -24,7 +24,10 @@ func (e *Enforcer) connect(c *Call, info manifest.SyscallInfo) (Verdict, *refusa
 		}
 		return e.syscall(c, info)
 	}
-	protocol := e.protocol(c)
+	protocol, ok := e.protocol(c)
+	if !ok {
+		return Verdict{Errno: unix.EMFILE}, nil
+	}
 	open := host && e.mayConnect(to.Port(), protocol)
 	if granted && open {
 		return Verdict{}, nil
@@ -108,7 +111,10 @@ func (e *Enforcer) bind(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) 
 	}
 	// Port 0 lets the kernel choose one, for a socket that then connects;
 	// listening on it is refused below.
-	protocol := e.protocol(c)
+	protocol, ok := e.protocol(c)
+	if !ok {
+		return Verdict{Errno: unix.EMFILE}, nil
+	}
 	if at.Port() == 0 || e.mayListen(at.Port(), protocol) {
 		return Verdict{}, nil
 	}
@@ -271,20 +277,22 @@ func ParseAddress(b []byte) (netip.AddrPort, error) {
 }
 
 // protocol looks the transport protocol of the call's socket up. Where the
-// manifest names no UDP port on the host's network there are only TCP sockets.
-func (e *Enforcer) protocol(c *Call) manifest.Protocol {
+// manifest names no UDP port on the host's network there are only TCP sockets,
+// and what is no socket the kernel refuses. It is false where too many copies of
+// sockets are held to look.
+func (e *Enforcer) protocol(c *Call) (manifest.Protocol, bool) {
 	if e.rules.Network.Mode == manifest.NetworkHost && !e.udp {
-		return manifest.TCP
+		return manifest.TCP, true
 	}
 	fd, err := c.TakeFD(int32(c.Args[0]))
 	if err != nil {
-		return manifest.TCP
+		return manifest.TCP, !errors.Is(err, unix.EMFILE)
 	}
 	defer c.LetGo(fd)
 	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind != unix.SOCK_STREAM {
-		return manifest.UDP
+		return manifest.UDP, true
 	}
-	return manifest.TCP
+	return manifest.TCP, true
 }
 
 // namesUDP reports whether a network section names a UDP port.
