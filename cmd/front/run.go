@@ -96,6 +96,9 @@ func (r *running) reported(streams container.Streams) (code int, err error) {
 			return 0, errors.Join(failed, r.report.Abandon())
 		}
 		defer func() { err = errors.Join(err, asker.Close()) }()
+		told, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+		defer stop()
+		defer context.AfterFunc(told, asker.End)()
 		o.Asker, streams.Gate = asker, r.report.Gate()
 	}
 	result, err := r.start(streams, o)

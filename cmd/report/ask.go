@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer/supervise"
@@ -35,6 +32,10 @@ type Asker struct {
 	report  *Report
 	options AskOptions
 
+	// told ends when the container is told to end.
+	told context.Context
+	tell context.CancelFunc
+
 	mu        sync.Mutex // one question at a time
 	closed    bool
 	amendment amendment
@@ -46,14 +47,21 @@ func (r *Report) NewAsker(o AskOptions) (*Asker, error) {
 	if !r.term.Interactive() {
 		return nil, render.ErrNoTerminal
 	}
-	return &Asker{report: r, options: o, amendment: amendment{name: o.Amended, manifest: o.Asked}}, nil
+	told, tell := context.WithCancel(context.Background())
+	return &Asker{report: r, options: o, told: told, tell: tell, amendment: amendment{name: o.Amended, manifest: o.Asked}}, nil
 }
 
 // Close closes the amended manifest.
-func (a *Asker) Close() error { return a.amendment.close() }
+func (a *Asker) Close() error {
+	a.tell()
+	return a.amendment.close()
+}
 
-// Ask implements [supervise.Asker]. It waits for as long as the person does. A
-// signal that tells the container to end is a no to everything from now on.
+// End is called when a signal has told the container to end, which is a no to
+// everything from now on.
+func (a *Asker) End() { a.tell() }
+
+// Ask implements [supervise.Asker]. It waits for as long as the person does.
 func (a *Asker) Ask(ctx context.Context, q supervise.Question) supervise.Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,8 +71,9 @@ func (a *Asker) Ask(ctx context.Context, q supervise.Question) supervise.Answer 
 	a.report.gate.Lock()
 	defer a.report.gate.Unlock()
 
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer context.AfterFunc(a.told, stop)()
 	said, err := a.ask(ctx, q)
 	if err != nil {
 		a.closed = true
