@@ -42,6 +42,8 @@ func New(r Request) (*Plan, error) {
 type builder struct {
 	Request
 	plan *Plan
+	// asked are the mounts as the manifest has them.
+	asked []manifest.Mount
 	// named counts the descriptors, to give each a name of its own.
 	named int
 	// attached are the mounts of the new root, by where they are; their
@@ -62,6 +64,7 @@ func (b *builder) choices() error {
 	if b.plan.Manifest, err = b.Manifest.Digest(); err != nil {
 		return err
 	}
+	b.asked = b.Manifest.Mounts
 	chosen := *b.Manifest
 	if chosen.Mounts, err = Mounts(b.Manifest, b.Options); err != nil {
 		return err
@@ -271,6 +274,11 @@ func (b *builder) supervision() error {
 		}
 	}
 	sup.Names = b.names()
+	var err error
+	if sup.When, err = b.conditions(); err != nil {
+		return err
+	}
+	sup.Files = b.files()
 	b.plan.Supervision = sup
 	return b.layer(sup.Hidden)
 }

@@ -64,6 +64,9 @@ type Options struct {
 	// the host.
 	TTY     bool
 	Console string
+	// TraceFiles shows the supervisor each use of a file by its path, to tell
+	// which the kernel will refuse.
+	TraceFiles bool
 	// BestEffort accepts what the host cannot enforce; the plan lists it in
 	// Unenforced.
 	BestEffort bool
