@@ -29,10 +29,11 @@ func TestKernelScript(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TEST_IMAGES", images)
+			env.Setenv("BELL", "ring\a")
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "same-calls": sameCalls},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "native": native, "same-calls": sameCalls},
 	})
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/least-privilege/lpm/registry/xdg"
 )
 
-// granted returns what a trusted key has approved of the image's newest
-// manifest.
-func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*approval.Grant, error) {
+// granted returns what the image's newest manifest asks for, of which a trusted
+// key has approved the Grant.
+func (s *session) granted(ctx context.Context, st *store.Store, subject review.Subject) (*review.Request, error) {
 	records, err := s.records(st, artifact.NewLocal(st))
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *session) granted(ctx context.Context, st *store.Store, subject review.S
 	if request.Grant == nil {
 		return nil, request.Refusal
 	}
-	return request.Grant, nil
+	return request, nil
 }
 
 // keep prepares a launch and keeps it in the store. It returns the plan as it
@@ -47,10 +47,11 @@ func (s *session) keep(ctx context.Context, st *store.Store, name string, f fron
 		return nil, err
 	}
 	subject := subjectOf(img, name)
-	granted, err := s.granted(ctx, st, subject)
+	asks, err := s.granted(ctx, st, subject)
 	if err != nil {
 		return nil, err
 	}
+	granted := asks.Grant
 	approved, err := s.seal(granted)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (s *session) keep(ctx context.Context, st *store.Store, name string, f fron
 	}}
 	path, err := f.Keep(st.Dir(), name, l, prepared.Details{
 		Plan: p.Plan, Host: p.Host, Approval: approved, Denied: granted.Approval.Denied,
-	}, p.Filters)
+	}, prepared.Aside{Filters: p.Filters, Asked: asks.Found.Manifest, Granted: granted.Manifest})
 	if err != nil {
 		return nil, err
 	}

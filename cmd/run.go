@@ -22,7 +22,15 @@ grants, and nothing else. Without an approval in force it refuses and names the
 command that would help. ARGs replace the image's own (its Cmd).
 
 What the program was refused is reported at the end, one entry for each kind,
-with the manifest's line that would grant it; -v reports it at once.
+with the manifest's line that would grant it; -v reports it at once. The kernel
+refuses files without a word, unless --trace-files looks at each use, and always
+what takes a capability that the container does not have.
+
+With --ask a person is asked before something is refused. "Once" grants it until
+the container ends, "always" also writes a manifest that says it, NAME.amended.json
+in the current folder, which counts when it is attached and approved. Programs,
+files and networks cannot be given to a container that runs: of these only the
+next one can have more.
 
 Nothing is enforced halfway: where the host cannot hold the container to a part
 of the manifest, run refuses, unless --best-effort accepts that.

@@ -52,7 +52,9 @@ func TestMain(m *testing.M) {
 //	registry [-old]              starts a registry, $REGISTRY; -old has no referrers API
 //	push LAYOUT REF              pushes the image of a layout
 //	document REF TYPE FILE       attaches a file as a document, unchecked
-//	terminal FILE program args   runs it on a terminal on which FILE is typed
+//	terminal [-at TEXT] FILE program args
+//	                             runs it on a terminal on which FILE is typed, with
+//	                             -at a line each time that TEXT appears
 //
 // $IMAGES has the layouts app-1, app-2 (another build of the same name), the
 // docker-archive app.tar, and foreign, an image for another architecture; $BELL

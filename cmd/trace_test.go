@@ -92,7 +92,7 @@ func callsOf(trace, last string) []string {
 			continue
 		}
 		calls := byProcess[m[1]]
-		for _, waits := range []string{"prctl(PR_SET_PDEATHSIG, SIGKILL", "ppoll(", "read(", "unshare(CLONE_FILES)"} {
+		for _, waits := range []string{"prctl(PR_SET_PDEATHSIG, SIGKILL", "ppoll(", "read(", "unshare(CLONE_FILES"} {
 			if len(calls) > 0 && strings.HasPrefix(calls[0], waits) {
 				calls = calls[1:]
 			}

@@ -87,15 +87,7 @@ func newLab(t *testing.T, image string) *lab {
 		t.Skipf("no test image %s in LPM_TEST_IMAGES=%q: make test builds them", image, folder)
 	}
 	dir := t.TempDir()
-	s, err := store.Open(filepath.Join(dir, "store"), store.Options{
-		RangeUnpack: func(ctx context.Context, job unpack.Job) error {
-			h, err := enforcer.Probe(ctx)
-			if err != nil {
-				return err
-			}
-			return enforcer.InRange(ctx, h, workUnpack, job, nil)
-		},
-	})
+	s, err := store.Open(filepath.Join(dir, "store"), store.Options{RangeUnpack: unpackInRange})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +113,14 @@ func newLab(t *testing.T, image string) *lab {
 		}
 	})
 	return &lab{t: t, store: s, image: images[0]}
+}
+
+func unpackInRange(ctx context.Context, job unpack.Job) error {
+	h, err := enforcer.Probe(ctx)
+	if err != nil {
+		return err
+	}
+	return enforcer.InRange(ctx, h, workUnpack, job, nil)
 }
 
 // outcome is what came of one run.

@@ -290,7 +290,7 @@ func checkDenial(t *testing.T, o outcome, kind supervise.Kind, what string) {
 	if i < 0 {
 		t.Fatalf("denials %+v, want one %s %s", o.Denials, kind, what)
 	}
-	if d := o.Denials[i]; d.Program != "/static" || d.Count == 0 || d.Grant == "" {
+	if d := o.Denials[i]; d.Program != "/static" || d.Count == 0 || d.First.IsZero() || d.Grant.IsZero() {
 		t.Errorf("denial %+v: program, count or grant is missing", d)
 	}
 }

@@ -98,6 +98,7 @@ type process interface {
 	FD(fd int32) (string, error)
 	Executable(dirfd int32, addr uint64) (string, error)
 	TakeFD(fd int32) (int, error)
+	LetGo(fd int)
 	Alive() bool
 }
 

@@ -136,7 +136,7 @@ func (r *Recorder) noteListen(c call) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer c.LetGo(fd)
 	local, err := unix.Getsockname(fd)
 	if err != nil {
 		return fmt.Errorf("asking for a socket's address: %w", err)
@@ -201,7 +201,7 @@ func protocolOf(c call, number int32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(fd)
+	defer c.LetGo(fd)
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
 		return "", fmt.Errorf("asking for a socket's type: %w", err)

@@ -16,6 +16,8 @@ type Flags struct {
 	Verbose     bool
 	Quiet       bool
 	DryRun      bool
+	// Ask says to ask a person before something is refused.
+	Ask bool
 	// Denials is the file to write what was refused to, and Output the form
 	// of a dry run.
 	Denials string
@@ -70,6 +72,10 @@ func (f *Flags) Table() []Flag {
 			Usage: "run although the host cannot enforce all of the manifest, and say what it cannot"},
 		{Name: "verbose", Short: 'v', Value: &f.Verbose, Apart: true,
 			Usage: "report what is refused at once"},
+		{Name: "ask", Value: &f.Ask, Apart: true,
+			Usage: "ask before something is refused (on a terminal, without -t)"},
+		{Name: "trace-files", Value: &f.TraceFiles,
+			Usage: "report files that are refused too, by path; it slows the opening of files down"},
 		{Name: "dry-run", Value: &f.DryRun, Apart: true,
 			Usage: "print the plan of the launch and start nothing"},
 		{Name: "denials", Value: &f.Denials, Apart: true,

@@ -43,7 +43,7 @@ func commandLines() []string {
 		"redis", "redis -- --port 1", "redis -- --", "redis -it", "-- redis", "-- redis -- a",
 		"-it debian -- bash", "-ti debian bash", "-e A=b -e C redis", "-eA=b redis", "-e=A=b redis", "--env=A=b redis", "--env A=b redis",
 		"-w /x redis", "--workdir=/x redis", "-itw /x redis", "-itw/x redis", "--entrypoint /a --entrypoint=/b redis -- c",
-		"--denials f redis", "-v --best-effort -q redis", "--denials= redis", "-w= redis",
+		"--denials f redis", "--ask redis", "--ask --trace-files -v redis", "-v --best-effort -q redis", "--denials= redis", "-w= redis",
 		"", "-it", "-e", "--env", "--frobnicate redis", "-z redis", "-iz redis", "--tty=true redis", "--tty=maybe redis",
 		"- redis", "--", "---tty redis", "--=x redis", "-i=true redis", "--dry-run redis", "-o json --dry-run redis", "-it --init redis",
 	}

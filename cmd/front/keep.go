@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
 	"github.com/least-privilege/lpm/registry/xdg"
@@ -97,12 +96,12 @@ const planSuffix = ".plan"
 
 // Keep writes a prepared launch into the store, for the command line that it
 // was prepared for, and returns its path.
-func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details, filters launch.Filters) (string, error) {
+func (f *Flags) Keep(store, image string, l *prepared.Launch, d prepared.Details, a prepared.Aside) (string, error) {
 	program := ""
 	if len(f.Args) > 0 && f.Entrypoint == nil && len(l.Defaults.Entrypoint) == 0 {
 		program = f.Args[0]
 	}
-	first, second, err := l.Encode(d, filters)
+	first, second, err := l.Encode(d, a)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,6 @@ import (
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
 	"github.com/least-privilege/lpm/enforcer/signals"
-	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/enforcer/wire"
 	"github.com/least-privilege/lpm/registry/approval/seal"
 	"github.com/least-privilege/lpm/registry/xdg"
@@ -61,7 +61,9 @@ type running struct {
 	launch  container.Launch
 	result  container.Result
 	denied  []string
-	limits  plan.Enforcement
+	report  *report.Report
+	// asker is nil where nobody is asked.
+	asker *report.Asker
 }
 
 func (r *running) close() error {
@@ -102,7 +104,24 @@ func (r *running) prepare(args []string) error {
 	if r.queue, err = signals.New(); err != nil {
 		return err
 	}
-	return r.fill()
+	if err := r.fill(); err != nil {
+		return err
+	}
+	return r.reporting()
+}
+
+// reporting opens the report on what is refused, and readies questions.
+func (r *running) reporting() (err error) {
+	r.report, err = report.New(report.Options{Term: r.term, Live: r.flags.Verbose, Raw: r.tty != nil, File: r.flags.Denials})
+	if err != nil || !r.flags.Ask {
+		return err
+	}
+	if r.asker, err = r.newAsker(); err != nil {
+		return errors.Join(err, r.report.Abandon())
+	}
+	r.open = append(r.open, r.asker)
+	r.streams.Gate = r.report.Gate()
+	return nil
 }
 
 // find looks for the launch, and proves that it is of this store and of these
@@ -111,6 +130,9 @@ func (r *running) find(args []string) error {
 	var ok bool
 	if r.image, ok = r.flags.parse(args); !ok || r.flags.DryRun || r.flags.Output != "" {
 		return ErrStale
+	}
+	if err := r.flags.mayAsk(); err != nil {
+		return err
 	}
 	store, err := xdg.Data()
 	if err != nil {
@@ -164,15 +186,18 @@ func (r *running) fill() error {
 // run runs the container and reports how it went.
 func (r *running) run() error {
 	err := r.start()
+	if errors.Is(err, ErrStale) {
+		return errors.Join(err, r.report.Abandon())
+	}
+	code := r.result.Code
+	if err != nil {
+		code = container.ExitCode(err)
+	}
 	// However it ended, what was refused is not lost.
-	report.Denials(r.term, r.result.Denials, r.result.Others)
-	if len(r.result.Denials) > 0 {
-		report.LeftOut(r.term, r.image, r.denied)
-	}
-	if r.flags.Denials != "" && !errors.Is(err, ErrStale) {
-		err = errors.Join(err, report.WriteDenials(r.flags.Denials, r.limits, r.result.Denials))
-	}
-	return err
+	return errors.Join(err, r.report.Close(report.End{
+		Denials: r.result.Denials, Others: r.result.Others, Calls: r.result.Calls, Code: code,
+		Image: r.image, LeftOut: r.denied,
+	}))
 }
 
 // start starts the container and stays with it. Signals are the container's
@@ -192,8 +217,11 @@ func (r *running) start() error {
 	if !r.kept.Early {
 		o.Meanwhile = r.verify
 	}
-	if r.flags.Verbose {
-		o.Denied = func(d supervise.Denial) { report.Denied(r.term, d, r.tty != nil) }
+	if r.flags.Verbose || r.flags.Denials != "" {
+		o.Denied = r.report.Denied
+	}
+	if r.asker != nil {
+		o.Asker = r.asker
 	}
 	inside := r.streams
 	if r.tty != nil {
@@ -218,12 +246,18 @@ func (r *running) passed(s unix.Signal) {
 	if r.tty != nil {
 		r.tty.Changed(s)
 	}
+	if r.asker != nil && slices.Contains([]unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}, s) {
+		r.asker.End()
+	}
 }
 
 // limited takes note of what holds the container to its bounds. It is said
 // where not everything does.
 func (r *running) limited(e plan.Enforcement) {
-	r.limits = e
+	r.report.Enforced(report.Enforced{
+		Image: r.launch.Plan.Image, Manifest: r.launch.Plan.Manifest, Asking: r.flags.Ask,
+		Limits: e.Enforced, Unenforced: e.Unenforced,
+	})
 	if r.flags.Verbose || len(e.Unenforced) > 0 && !r.flags.Quiet {
 		report.Limits(r.term, e)
 	}

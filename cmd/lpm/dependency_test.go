@@ -35,6 +35,7 @@ func TestArrows(t *testing.T) {
 		{"cmd/front", light, "every launch pays for what is linked"},
 		{"cmd/lpm", light, "every launch pays for what is linked"},
 		{"enforcer/prepared", light, "every launch pays for what is linked"},
+		{"cmd/report", light, "every launch pays for what is linked"},
 		{"enforcer/container", light, "every launch pays for what is linked"},
 		{"enforcer/launch", light, "every launch pays for what is linked"},
 		{"enforcer/supervise", light, "the supervisor stays as long as the container"},

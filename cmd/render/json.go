@@ -22,6 +22,18 @@ func (t *Terminal) JSON(v any) error {
 	return err
 }
 
+// JSONLine returns v as JSON on one line, as safe on a terminal as what
+// [Terminal.JSON] prints. Bytes that are not UTF-8 become U+FFFD.
+func JSONLine(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, fmt.Errorf("encoding a line: %w", err)
+	}
+	return escapeJSON(buf.Bytes()), nil
+}
+
 // escapeJSON works on finished JSON: what is not plain there is inside a
 // string, for the rest of the grammar is ASCII.
 func escapeJSON(text []byte) []byte {

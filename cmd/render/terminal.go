@@ -74,6 +74,32 @@ func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
+// resets ends what a program's output may have begun: an escape sequence or a
+// string that is not finished (CAN, ST), other colours, fonts, character sets
+// and scroll regions, a hidden cursor (DECSTR, SGR, SCS, SI), and another
+// palette, in which a question could be invisible beside a forged one.
+const resets = "\x18\x1b\\\x1b[!p\x1b[0m\x1b(B\x0f\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\r"
+
+// Fresh readies the terminal for a question that comes among a program's
+// output. What was typed before is no answer to it, and may have been typed by
+// the terminal itself, which the program can ask for that; it is dropped.
+func (t *Terminal) Fresh() error {
+	if !t.interactive {
+		return ErrNoTerminal
+	}
+	if _, err := t.in.Discard(t.in.Buffered()); err != nil {
+		return err
+	}
+	if t.redraw {
+		fmt.Fprint(t.Err, resets)
+	}
+	fmt.Fprintln(t.Err)
+	if err := unix.IoctlSetInt(t.fd, unix.TCFLSH, unix.TCIFLUSH); err != nil {
+		return fmt.Errorf("dropping what was typed before a question: %w", err)
+	}
+	return nil
+}
+
 // wait returns when something can be read. A terminal hands over whole lines,
 // so that the read which follows does not wait.
 func (t *Terminal) wait(ctx context.Context) error {

@@ -26,6 +26,7 @@ import (
 // images have their program open /dev/stdout or /dev/stderr as another user.
 type outputs struct {
 	in, out, err *os.File
+	gate         sync.Locker
 	pipes        []*os.File // the container's ends
 	copying      sync.WaitGroup
 	mu           sync.Mutex
@@ -38,7 +39,7 @@ func (l *Launch) outputs(s Streams) (_ *outputs, err error) {
 	if l.Plan.Process.TTY {
 		return &outputs{in: s.In, out: s.Out, err: s.Err}, nil
 	}
-	o := &outputs{in: s.In, out: s.Out, err: s.Err}
+	o := &outputs{in: s.In, out: s.Out, err: s.Err, gate: s.Gate}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.wait())
@@ -101,7 +102,7 @@ func (o *outputs) input(from *os.File) (*os.File, error) {
 		defer to.Close()
 		// The container may stop reading. What cannot be read is the end of
 		// input to it, as a terminal's is that has been hung up.
-		_, _ = io.Copy(to, from)
+		_, _ = io.Copy(to, o.source(from))
 	}()
 	return end, nil
 }
@@ -125,7 +126,7 @@ func (o *outputs) pipe(to *os.File) (*os.File, error) {
 	o.pipes = append(o.pipes, end)
 	o.copying.Go(func() {
 		defer from.Close()
-		_, err := io.Copy(to, from)
+		_, err := io.Copy(o.sink(to), from)
 		// Whoever reads the output may stop; so does the container then. A
 		// socket has several words for it.
 		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,9 @@ type Streams struct {
 	// Terminal, where not nil, is a terminal of the caller's that is about to
 	// be in raw mode: if the caller is killed it is put back.
 	Terminal *os.File
+	// Gate, if not nil, is held while something is taken from In or written
+	// to Out or Err, so that whoever else holds it has a terminal to himself.
+	Gate sync.Locker
 }
 
 // Observer is what a caller wants to know while a container runs. Every field
@@ -55,8 +59,10 @@ type Observer struct {
 	Limited func(plan.Enforcement)
 	// Started is called with the first process's id once it may run.
 	Started func(pid int)
-	// Denied is called once for each distinct denial.
+	// Denied is told of denials, and Asker is asked before there is one: see
+	// supervise.Options.
 	Denied func(supervise.Denial)
+	Asker  supervise.Asker
 	// Meanwhile is called while the container is being made, and its program
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
@@ -148,7 +154,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 		if l.Plan.Mode == plan.Record {
 			return r, errors.Join(errors.New("recording needs a recorder"), kill(c))
 		}
-		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, o.Denied)
+		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, supervise.Options{Denied: o.Denied, Asker: o.Asker})
 		policy = enforcer
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.Signal(unix.SIGKILL) })()

@@ -42,8 +42,9 @@ func New(r Request) (*Plan, error) {
 type builder struct {
 	Request
 	plan *Plan
-	// chosen are the mounts of volumes and of folders of the host.
-	chosen []manifest.Mount
+	// chosen are the mounts of volumes and of folders of the host, asked the
+	// mounts as the manifest has them.
+	chosen, asked []manifest.Mount
 	// named counts the descriptors, to give each a name of its own.
 	named int
 	// attached are the mounts of the new root, by where they are; their
@@ -65,6 +66,7 @@ func (b *builder) choices() error {
 	if b.plan.Manifest, err = b.Manifest.Digest(); err != nil {
 		return err
 	}
+	b.asked = b.Manifest.Mounts
 	chosen := *b.Manifest
 	if b.chosen, err = Mounts(b.Manifest, b.Options); err != nil {
 		return err
@@ -278,6 +280,11 @@ func (b *builder) supervision() error {
 		}
 	}
 	sup.Names = b.names()
+	var err error
+	if sup.When, err = b.conditions(); err != nil {
+		return err
+	}
+	sup.Files = b.files()
 	b.plan.Supervision = sup
 	return b.layer(sup.Hidden)
 }

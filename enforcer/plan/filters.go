@@ -57,7 +57,7 @@ func (b *builder) filters() error {
 		}
 	} else {
 		for _, s := range b.Manifest.Syscalls.Allow {
-			if slices.Contains(b.namedCalls(), s.Name) || slices.Contains(kernelCalls(), s.Name) {
+			if b.handedOver(s.Name) || slices.Contains(kernelCalls(), s.Name) {
 				continue
 			}
 			alternatives, err := b.alternatives(s)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -187,7 +188,7 @@ func (b *builder) session() error {
 	b.do(about, "rt_sigprocmask", flags("SIG_SETMASK"), none, null(), size(none))
 	// The caller's session keyring is inherited. A new one counts against the
 	// caller's quota of keys, so that it is made only where it can be reached.
-	if b.Mode == Record || b.grants("keyctl") || b.grants("add_key") || b.grants("request_key") {
+	if b.Mode == Record || slices.ContainsFunc(KeyringCalls(), b.grants) {
 		b.do(about, "keyctl", flags("KEYCTL_JOIN_SESSION_KEYRING"), null())
 	}
 	return nil
@@ -199,3 +200,7 @@ func (b *builder) terminal(about string) {
 		b.do(about, "ioctl", number(0), flags("TIOCSCTTY"), null())
 	}
 }
+
+// KeyringCalls are the calls that reach a session keyring: a container that
+// may make one of them starts with a keyring of its own.
+func KeyringCalls() []string { return []string{"add_key", "keyctl", "request_key"} }

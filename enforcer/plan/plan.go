@@ -162,6 +162,10 @@ type Supervision struct {
 	Kernel string `json:"kernel,omitempty"`
 	// Syscalls are the names granted under any condition.
 	Syscalls []string `json:"syscalls,omitempty"`
+	// When gives, of the granted calls that the filter leaves to the
+	// supervisor and that have conditions, the lists of comparisons of which
+	// any one has to hold.
+	When map[string][][]Compare `json:"when,omitempty"`
 	// Programs are the granted programs, resolved; manifest.AnyProgram
 	// grants every one.
 	Programs []string `json:"programs,omitempty"`
@@ -172,4 +176,6 @@ type Supervision struct {
 	Hidden []string `json:"hidden,omitempty"`
 	// Network is the manifest's network section.
 	Network manifest.Network `json:"network"`
+	// Files is nil where the use of files is not traced.
+	Files *Files `json:"files,omitempty"`
 }

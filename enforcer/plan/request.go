@@ -66,6 +66,9 @@ type Options struct {
 	Console string
 	// Init leaves the container's first process to lpm; see [Init].
 	Init bool
+	// TraceFiles shows the supervisor each use of a file by its path, to tell
+	// which the kernel will refuse.
+	TraceFiles bool
 	// BestEffort accepts what the host cannot enforce; the plan lists it in
 	// Unenforced.
 	BestEffort bool

@@ -7,9 +7,10 @@
 // store, which machine. What differs is prepared anew and never guessed.
 //
 // A launch is two files. The first has what every run needs, with a digest
-// over all of it; the second has the plan as a person reads it, and is read to
-// print it and to name an operation that failed. Neither grants anything that
-// the caller could not do anyway: they are the caller's own.
+// over all of it; the second has the plan as a person reads it and the
+// manifests that it was made of, and is read to print the plan, to name an
+// operation that failed and to ask a person for more. Neither grants anything
+// that the caller could not do anyway: they are the caller's own.
 package prepared
 
 import (
@@ -22,6 +23,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/wire"
+	"github.com/least-privilege/lpm/manifest"
 )
 
 // Launch is a prepared launch.
@@ -64,23 +66,31 @@ type Details struct {
 	Denied []string
 }
 
+// Aside is the part of a launch that few runs need.
+type Aside struct {
+	// Filters are the plan's filters, compiled.
+	Filters launch.Filters `json:"filters"`
+	// Asked is the image's manifest, and Granted what of it was approved.
+	Asked   *manifest.Manifest `json:"asked"`
+	Granted *manifest.Manifest `json:"granted"`
+}
+
 // ErrDamaged is returned for files that are not as they were written.
 var ErrDamaged = errors.New("the prepared launch is damaged")
 
 // magic begins the first file. The number grows with every change of the form.
-const magic = "lpm prepared launch 2\n"
+const magic = "lpm prepared launch 3\n"
 
 // whole is the second file.
 type whole struct {
 	Plan *plan.Plan `json:"plan"`
-	// Filters are the plan's filters, compiled.
-	Filters launch.Filters `json:"filters"`
+	Aside
 }
 
 // Encode returns the two files of a launch. The plan is the whole one, of which
-// the launch's program was compiled, with its compiled filters.
-func (l *Launch) Encode(d Details, filters launch.Filters) (first, second []byte, err error) {
-	if second, err = json.Marshal(whole{d.Plan, filters}); err != nil {
+// the launch's program was compiled.
+func (l *Launch) Encode(d Details, a Aside) (first, second []byte, err error) {
+	if second, err = json.Marshal(whole{d.Plan, a}); err != nil {
 		return nil, nil, fmt.Errorf("keeping a launch: %w", err)
 	}
 	l.plan = sha256.Sum256(second)
@@ -135,12 +145,9 @@ func (l *Launch) Details() (Details, error) {
 // Plan reads the second file: the whole plan. It proves that the operations
 // that the plan lists are those that the launch makes, by compiling them again.
 func (l *Launch) Plan(second []byte) (*plan.Plan, error) {
-	if sha256.Sum256(second) != l.plan {
-		return nil, ErrDamaged
-	}
-	var all whole
-	if err := json.Unmarshal(second, &all); err != nil || all.Plan == nil {
-		return nil, errors.Join(ErrDamaged, err)
+	all, err := l.whole(second)
+	if err != nil {
+		return nil, err
 	}
 	again, err := launch.Compile(all.Plan, all.Filters)
 	if err != nil {
@@ -150,4 +157,21 @@ func (l *Launch) Plan(second []byte) (*plan.Plan, error) {
 		return nil, fmt.Errorf("%w: it does not do what its plan says", ErrDamaged)
 	}
 	return all.Plan, nil
+}
+
+// Aside reads from the second file what few runs need.
+func (l *Launch) Aside(second []byte) (Aside, error) {
+	all, err := l.whole(second)
+	return all.Aside, err
+}
+
+func (l *Launch) whole(second []byte) (all whole, err error) {
+	if sha256.Sum256(second) != l.plan {
+		return all, ErrDamaged
+	}
+	err = json.Unmarshal(second, &all)
+	if err != nil || all.Plan == nil || all.Asked == nil || all.Granted == nil {
+		return all, errors.Join(ErrDamaged, err)
+	}
+	return all, nil
 }

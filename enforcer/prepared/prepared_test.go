@@ -12,7 +12,7 @@ import (
 )
 
 // sample is a launch with a value in every part.
-func sample(t testing.TB) (*prepared.Launch, prepared.Details, launch.Filters) {
+func sample(t testing.TB) (*prepared.Launch, prepared.Details, prepared.Aside) {
 	t.Helper()
 	path := "/"
 	p := &plan.Plan{
@@ -35,6 +35,8 @@ func sample(t testing.TB) (*prepared.Launch, prepared.Details, launch.Filters) {
 		Filters: []plan.Filter{{Architecture: "amd64", Default: plan.ActionNotify}},
 		Supervision: plan.Supervision{
 			Syscalls: []string{"read"}, Names: map[string]string{"/a": "/b"},
+			When:    map[string][][]plan.Compare{"connect": {{{Arg: 1, Mask: 1<<64 - 1, Value: 2}}, {{Value: 3}}}},
+			Files:   &plan.Files{Calls: []string{"openat"}, Readable: []string{"/etc"}, Mounts: []manifest.Mount{{Path: "/data", Volume: "data", Note: manifest.Note{Optional: true}}}},
 			Network: manifest.Network{Mode: manifest.NetworkHost, Listen: []manifest.Listen{{Port: 80, Protocol: manifest.TCP}}},
 		},
 		Group:  plan.Group{Kind: plan.GroupScope, Resources: manifest.Resources{PIDs: 5}},
@@ -49,12 +51,18 @@ func sample(t testing.TB) (*prepared.Launch, prepared.Details, launch.Filters) {
 		Build: "1", Index: []byte{1, 2}, Tree: "/t", TreeLock: "/l", Layer: "/y",
 		Defaults: plan.Defaults{Entrypoint: []string{"/bin/true"}, Env: []string{"A=b"}, Home: "/"}, TTY: true, Early: true,
 	}}
-	return l, prepared.Details{Plan: p, Host: plan.Host{Kernel: "6.18"}, Approval: []byte("seal"), Denied: []string{"x"}}, filters
+	asked := &manifest.Manifest{Version: manifest.Version, Syscalls: manifest.Syscalls{Allow: []manifest.Syscall{
+		{Name: "read"}, {Name: "kill", Note: manifest.Note{Optional: true}},
+	}}}
+	granted := *asked
+	granted.Syscalls.Allow = asked.Syscalls.Allow[:1]
+	return l, prepared.Details{Plan: p, Host: plan.Host{Kernel: "6.18"}, Approval: []byte("seal"), Denied: []string{"x"}},
+		prepared.Aside{Filters: filters, Asked: asked, Granted: &granted}
 }
 
 func TestKept(t *testing.T) {
-	l, d, filters := sample(t)
-	first, second, err := l.Encode(d, filters)
+	l, d, aside := sample(t)
+	first, second, err := l.Encode(d, aside)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +81,15 @@ func TestKept(t *testing.T) {
 	if err != nil || len(whole.Operations()) != 8 || whole.Ops[0].String() != `chdir("/")` {
 		t.Errorf("plan %+v, %v", whole, err)
 	}
+	if again, err := got.Aside(second); err != nil || !reflect.DeepEqual(again, aside) {
+		t.Errorf("aside %+v, %v, want %+v", again, err, aside)
+	}
 }
 
 // TestDamage: no file with a byte that is another, or cut short, is a launch.
 func TestDamage(t *testing.T) {
-	l, d, filters := sample(t)
-	first, second, err := l.Encode(d, filters)
+	l, d, aside := sample(t)
+	first, second, err := l.Encode(d, aside)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +108,9 @@ func TestDamage(t *testing.T) {
 		if _, err := l.Plan(second); !errors.Is(err, prepared.ErrDamaged) {
 			t.Fatalf("with another byte %d the plan is read: %v", i, err)
 		}
+		if _, err := l.Aside(second); !errors.Is(err, prepared.ErrDamaged) {
+			t.Fatalf("with another byte %d the manifests are read: %v", i, err)
+		}
 		second[i] ^= 1 << (i % 8)
 	}
 }
@@ -104,18 +118,18 @@ func TestDamage(t *testing.T) {
 // TestPlanIsTheProgram: a launch that does something else than its plan says
 // is found out where the plan is printed, whatever the digests say.
 func TestPlanIsTheProgram(t *testing.T) {
-	l, d, filters := sample(t)
+	l, d, aside := sample(t)
 	fewer, idle := *d.Plan, *d.Plan
 	fewer.Ops = fewer.Ops[1:]
 	init := *idle.Init
 	init.Ops, idle.Init = nil, &init
 	for _, other := range []plan.Plan{fewer, idle} {
-		program, err := launch.Compile(&other, filters)
+		program, err := launch.Compile(&other, aside.Filters)
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.Program = program
-		_, second, err := l.Encode(d, filters)
+		_, second, err := l.Encode(d, aside)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,8 +140,8 @@ func TestPlanIsTheProgram(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	l, d, filters := sample(f)
-	first, second, err := l.Encode(d, filters)
+	l, d, aside := sample(f)
+	first, second, err := l.Encode(d, aside)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/plan"
 )
 
 // Call is one system call that waits for a verdict. Its methods read the
@@ -28,8 +33,34 @@ type Call struct {
 	Args   [6]uint64
 
 	listener int
-	root     *os.File
+	root     int // a descriptor of the process's root, or 0
 	lost     bool
+	copies   *copies
+}
+
+// copies counts the copies of the container's descriptors that a supervisor
+// holds.
+type copies struct{ held atomic.Int32 }
+
+// maxCopies bounds them: see [Call.LetGo]. Whoever wants one more waits this
+// many times a millisecond for another to be closed.
+const (
+	maxCopies    = 128
+	waitsForCopy = 100
+)
+
+// take counts one more, and returns false where there cannot be one. Copies are
+// closed soon after their use, unless the container holds that up, which then
+// waits for itself.
+func (c *copies) take() bool {
+	for range waitsForCopy {
+		if c.held.Add(1) <= maxCopies {
+			return true
+		}
+		c.held.Add(-1)
+		time.Sleep(time.Millisecond)
+	}
+	return false
 }
 
 // ErrGone is returned when the calling process no longer waits for the call,
@@ -61,7 +92,10 @@ func (c *Call) proc(name string) string {
 }
 
 // Program returns the path, inside the container, of the program that makes
-// the call, and "?" where the process is gone.
+// the call, and "?" where the process is gone. It is looked up for each call,
+// at about a third of what a refused call costs: a thread becomes another program
+// without notice, for the execution that the supervisor lets go takes place
+// after it has looked away, and its number another thread's.
 func (c *Call) Program() string {
 	exe, err := os.Readlink(c.proc("exe"))
 	if c.check(err) != nil {
@@ -139,7 +173,7 @@ func (c *Call) FD(fd int32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(copied)
+	defer c.LetGo(copied)
 	link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(copied))
 	if err != nil {
 		return "", fmt.Errorf("looking up descriptor %d of the calling process: %w", fd, err)
@@ -147,15 +181,22 @@ func (c *Call) FD(fd int32) (string, error) {
 	return link, nil
 }
 
-// TakeFD returns a copy of the calling process's descriptor fd, for the
-// caller to close. It is a bare number, since an *os.File would switch the
-// open file, which the two share, between blocking and not.
+// TakeFD returns a copy of the calling process's descriptor fd, for the caller
+// to hand to [Call.LetGo]. It is a bare number, since an *os.File would switch
+// the open file, which the two share, between blocking and not.
 func (c *Call) TakeFD(fd int32) (int, error) {
-	pid := c.PID()
-	if pid == 0 {
-		return -1, ErrGone
+	if !c.copies.take() {
+		return -1, fmt.Errorf("copying descriptor %d of the calling process: %w", fd, unix.EMFILE)
 	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
+	copied, err := c.takeFD(fd)
+	if err != nil {
+		c.copies.held.Add(-1)
+	}
+	return copied, err
+}
+
+func (c *Call) takeFD(fd int32) (int, error) {
+	pidfd, err := c.pidfd()
 	if err != nil {
 		return -1, fmt.Errorf("opening the calling process: %w", err)
 	}
@@ -169,6 +210,33 @@ func (c *Call) TakeFD(fd int32) (int, error) {
 		return -1, err
 	}
 	return copied, nil
+}
+
+// LetGo closes a copy of a descriptor. If the container has closed its own
+// meanwhile, and asked the kernel to wait for what is still to be sent
+// (SO_LINGER), closing blocks as long as it has asked for: nobody waits here.
+// Of copies that cannot be closed there are only so many, each with a thread.
+func (c *Call) LetGo(fd int) {
+	held := &c.copies.held
+	go func() {
+		_ = unix.Close(fd)
+		held.Add(-1)
+	}()
+}
+
+// pidfd opens the calling thread, whose descriptors need not be those of its
+// process's first thread, where the kernel can do that (Linux 6.9), and
+// otherwise the process.
+func (c *Call) pidfd() (int, error) {
+	fd, err := unix.PidfdOpen(c.TID, unix.PIDFD_THREAD)
+	if !errors.Is(err, unix.EINVAL) {
+		return fd, err
+	}
+	pid := c.PID()
+	if pid == 0 {
+		return -1, ErrGone
+	}
+	return unix.PidfdOpen(pid, 0)
 }
 
 // Path reads the path at addr and makes it absolute as the calling process
@@ -276,24 +344,31 @@ func (c *Call) readlink(name string) (string, bool) {
 // open opens a path as the calling process would resolve it, never leaving
 // its root and never following the magic links of /proc.
 func (c *Call) open(name string, flags uint64) (int, error) {
-	if c.root == nil {
-		root, err := os.OpenFile(c.proc("root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if c.root == 0 {
+		root, err := unix.Open(c.proc("root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			c.root = root
+		}
 		if err = c.check(err); err != nil {
 			return -1, err
 		}
-		c.root = root
 	}
 	if name == "" {
 		name = "/"
 	}
-	return unix.Openat2(int(c.root.Fd()), name, &unix.OpenHow{
+	return unix.Openat2(c.root, name, &unix.OpenHow{
 		Flags:   flags | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
 
+// matches reports whether the call's arguments pass all of the comparisons.
+func (c *Call) matches(list []plan.Compare) bool {
+	return !slices.ContainsFunc(list, func(cmp plan.Compare) bool { return c.Args[cmp.Arg]&cmp.Mask != cmp.Value })
+}
+
 func (c *Call) close() {
-	if c.root != nil {
-		c.root.Close()
+	if c.root != 0 {
+		unix.Close(c.root)
 	}
 }

@@ -3,6 +3,10 @@ package supervise
 import (
 	"cmp"
 	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kind says what sort of permission a denial is about.
@@ -14,6 +18,8 @@ const (
 	KindProgram Kind = "program"
 	KindConnect Kind = "connect"
 	KindListen  Kind = "listen"
+	KindRead    Kind = "read"
+	KindWrite   Kind = "write"
 )
 
 // Denial is something the container tried that its manifest does not grant.
@@ -21,57 +27,84 @@ const (
 type Denial struct {
 	Kind Kind `json:"kind"`
 	// What was tried: a call ("ptrace"), with the arguments that decide
-	// ("socket(AF_NETLINK)"), a program's path, or an address and port.
+	// ("socket(AF_NETLINK)"), the path of a program or file, or an address
+	// and port.
 	What string `json:"what"`
 	// Program is the path of the program that tried.
 	Program string `json:"program"`
 	// Errno is the name of the error that it got.
 	Errno string `json:"errno"`
-	// Count is how often it was tried.
-	Count uint64 `json:"count"`
-	// Grant is the manifest's line, in CUE, that would allow it; empty where
-	// no manifest can.
-	Grant string `json:"grant"`
+	// Count is how often it was tried, First and Last when.
+	Count uint64    `json:"count"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	// Grant is what in a manifest would allow it.
+	Grant Grant `json:"grant"`
 }
 
-// maxDenials bounds the distinct denials that are kept, so that a hostile
-// container cannot fill the supervisor's memory by trying ever new things.
-const maxDenials = 1000
+// Bounds of what is kept of denials, so that a hostile container cannot fill
+// the supervisor's memory by trying ever new things: the number of distinct
+// ones, and the bytes of their texts.
+const (
+	maxDenials     = 1000
+	maxDenialBytes = 256 << 10
+)
 
 // ledger counts denials by what they are about.
 type ledger struct {
+	mu      sync.Mutex
 	entries map[denialKey]*Denial
-	// others counts those beyond maxDenials.
+	bytes   int
+	// others counts those that are not kept apart.
 	others uint64
 }
 
 type denialKey struct {
-	kind          Kind
-	what, program string
+	subject
+	program string
 }
 
-// note counts d and returns its entry where it is a new one.
-func (l *ledger) note(d Denial) *Denial {
-	key := denialKey{d.Kind, d.What, d.Program}
-	if e, known := l.entries[key]; known {
-		e.Count++
-		return nil
-	}
-	if len(l.entries) >= maxDenials {
-		l.others++
-		return nil
-	}
-	if l.entries == nil {
-		l.entries = map[denialKey]*Denial{}
-	}
-	d.Count = 1
-	l.entries[key] = &d
-	return &d
+// subject is what a denial is about, whoever tries.
+type subject struct {
+	kind Kind
+	what string
 }
 
-// sorted returns copies of the entries in an order that does not change from
-// run to run.
-func (l *ledger) sorted() []Denial {
+// note counts a denial. It returns a copy of the entry where that is worth a
+// report: at first, and when the count has doubled since the last one, so that
+// whoever keeps the reports knows the count within a factor of two at any
+// time, and has few to keep.
+func (l *ledger) note(r *refusal, program string, now time.Time) (Denial, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := denialKey{r.subject, program}
+	d, known := l.entries[key]
+	if !known {
+		size := len(r.what) + len(program)
+		if len(l.entries) >= maxDenials || l.bytes+size > maxDenialBytes {
+			l.others++
+			return Denial{}, false
+		}
+		if l.entries == nil {
+			l.entries = map[denialKey]*Denial{}
+		}
+		d = &Denial{Kind: r.kind, What: r.what, Program: program, Errno: unix.ErrnoName(r.errno), First: now}
+		if r.grant != nil {
+			d.Grant = r.grant()
+		}
+		l.entries[key] = d
+		l.bytes += size
+	}
+	d.Count++
+	d.Last = now
+	return *d, d.Count&(d.Count-1) == 0
+}
+
+// sorted returns copies of the entries, in an order that does not change from
+// run to run, and the number of others.
+func (l *ledger) sorted() ([]Denial, uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	list := make([]Denial, 0, len(l.entries))
 	for _, d := range l.entries {
 		list = append(list, *d)
@@ -79,5 +112,5 @@ func (l *ledger) sorted() []Denial {
 	slices.SortFunc(list, func(a, b Denial) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.What, b.What), cmp.Compare(a.Program, b.Program))
 	})
-	return list
+	return list, l.others
 }

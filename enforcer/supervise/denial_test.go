@@ -1,31 +1,68 @@
 package supervise
 
 import (
+	"fmt"
 	"net/netip"
-	"strconv"
+	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // TestLedgerIsBounded: a container that is refused ever new things costs no
-// more memory than the bound, and loses no count.
+// more memory than the bounds, and loses no count.
 func TestLedgerIsBounded(t *testing.T) {
-	var l ledger
-	for i := range maxDenials + 500 {
-		l.note(Denial{Kind: KindProgram, What: "/tmp/" + strconv.Itoa(i)})
+	const short, long = 500, unix.PathMax
+	for _, test := range []struct {
+		name  string
+		width int
+		kept  int
+	}{
+		{"many", short, maxDenialBytes / (short + len("/program"))},
+		{"long", long, maxDenialBytes / (long + len("/program"))},
+		{"short", 10, maxDenials},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var l ledger
+			name := func(i int) *refusal {
+				return &refusal{subject: subject{KindProgram, fmt.Sprintf("/%0*d", test.width-1, i)}, errno: unix.EACCES}
+			}
+			const more = 500
+			for i := range test.kept + more {
+				if _, report := l.note(name(i), "/program", time.Now()); report != (i < test.kept) {
+					t.Fatalf("number %d is reported: %v", i, report)
+				}
+			}
+			list, others := l.sorted()
+			if len(list) != test.kept || others != more {
+				t.Errorf("%d kept, %d others; want %d and %d", len(list), others, test.kept, more)
+			}
+		})
 	}
-	for range 3 {
-		if l.note(Denial{Kind: KindProgram, What: "/tmp/0"}) != nil {
-			t.Error("a known denial was taken for a new one")
+}
+
+// TestLedgerReports: a denial is reported when it is new and whenever its
+// count has doubled, with the times of the first and the last.
+func TestLedgerReports(t *testing.T) {
+	var l ledger
+	r := &refusal{subject: subject{KindSyscall, "ptrace"}, errno: unix.EPERM}
+	begin := time.Unix(1000, 0)
+	var reported []uint64
+	for i := range 100 {
+		if d, report := l.note(r, "/program", begin.Add(time.Duration(i)*time.Second)); report {
+			reported = append(reported, d.Count)
 		}
 	}
-	list := l.sorted()
-	if len(list) != maxDenials || l.others != 500 {
-		t.Fatalf("%d kept, %d others", len(list), l.others)
+	if want := []uint64{1, 2, 4, 8, 16, 32, 64}; !slices.Equal(reported, want) {
+		t.Errorf("reported at counts %d, want %d", reported, want)
 	}
-	if list[0].What != "/tmp/0" || list[0].Count != 4 {
-		t.Errorf("first %+v, want /tmp/0 four times", list[0])
+	if _, report := l.note(r, "/other", begin); !report {
+		t.Error("another program's is not taken for a new one")
+	}
+	list, _ := l.sorted()
+	if d := list[1]; d.Count != 100 || !d.First.Equal(begin) || !d.Last.Equal(begin.Add(99*time.Second)) || d.Errno != "EPERM" {
+		t.Errorf("%+v", d)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,31 +18,47 @@ import (
 // so that what arrives here is refused, but for four calls that are looked at
 // to name what they are about: execve, execveat, connect and bind. Of those
 // the granted go on, and the kernel holds them to the same rule again (the
-// whiteout layer and Landlock), for their memory can change meanwhile.
+// whiteout layer and Landlock), for their memory can change meanwhile. So do
+// the calls about files, where they are traced.
 type Enforcer struct {
-	rules plan.Supervision
-	arch  string
-	live  func(Denial)
-	calls map[string]bool
+	rules   plan.Supervision
+	arch    string
+	options Options
+	calls   map[string]bool
 	// programs and hidden are sets of paths; anyProgram grants all.
 	programs, hidden map[string]bool
 	anyProgram       bool
 	udp              bool // whether the network section names a UDP port
+	traced           map[string]bool
 	ledger           ledger
+	answers          answers
+}
+
+// Options is what a caller may want of an [Enforcer] besides.
+type Options struct {
+	// Denied, if not nil, is told of each distinct denial when it first
+	// happens, and again whenever its count has doubled. It is called by
+	// several goroutines where there is an Asker, and otherwise by one.
+	Denied func(Denial)
+	// Asker, if not nil, is asked before something is refused.
+	Asker Asker
 }
 
 // NewEnforcer returns the policy for a plan's rules on the given native
-// architecture. live, if not nil, is called once for each distinct denial, by
-// the supervisor's goroutine.
-func NewEnforcer(rules plan.Supervision, arch string, live func(Denial)) *Enforcer {
-	return &Enforcer{
-		rules: rules, arch: arch, live: live,
+// architecture.
+func NewEnforcer(rules plan.Supervision, arch string, o Options) *Enforcer {
+	e := &Enforcer{
+		rules: rules, arch: arch, options: o,
 		calls:      set(rules.Syscalls),
 		programs:   set(rules.Programs),
 		hidden:     set(rules.Hidden),
 		anyProgram: slices.Contains(rules.Programs, manifest.AnyProgram),
 		udp:        namesUDP(rules.Network),
 	}
+	if rules.Files != nil {
+		e.traced = set(rules.Files.Calls)
+	}
+	return e
 }
 
 func set(list []string) map[string]bool {
@@ -53,18 +70,47 @@ func set(list []string) map[string]bool {
 }
 
 // Denials returns what was denied, sorted, and how many more were not kept
-// apart. It is to be called after the supervisor has ended.
-func (e *Enforcer) Denials() (list []Denial, others uint64) {
-	return e.ledger.sorted(), e.ledger.others
+// apart.
+func (e *Enforcer) Denials() (list []Denial, others uint64) { return e.ledger.sorted() }
+
+// refusal is a call that the manifest does not grant.
+type refusal struct {
+	subject
+	errno unix.Errno
+	// grant says what in a manifest would allow it; nil where nothing would.
+	grant func() Grant
+	// fixed says why a container that runs already cannot be given it; empty
+	// where it can.
+	fixed string
+	// seen is set where the kernel refuses the call by itself, which is only
+	// to be noted.
+	seen bool
 }
 
 // Decide implements [Policy].
 func (e *Enforcer) Decide(c *Call) Verdict {
+	v, r := e.judge(c)
+	switch {
+	case r == nil && v.Later == nil:
+		return v
+	case r == nil && !e.answers.enter():
+		return Verdict{Errno: unix.EAGAIN}
+	case r == nil:
+		return e.waiting(v.Later)
+	case e.asks(r) && e.answers.enter():
+		return e.waiting(e.asked(c, r))
+	}
+	return e.refuse(c, r)
+}
+
+// judge holds a call to the rules: it returns what becomes of it, or how it is
+// not granted.
+func (e *Enforcer) judge(c *Call) (Verdict, *refusal) {
 	info, known := manifest.SyscallByNumber(e.arch, c.Number)
 	if !known {
-		return e.deny(c, KindSyscall, fmt.Sprintf("call number %d", c.Number), unix.ENOSYS, "")
+		return Verdict{}, &refusal{subject: subject{KindSyscall, fmt.Sprintf("call number %d", c.Number)}, errno: unix.ENOSYS}
 	}
-	granted := e.calls[info.Name]
+	host := e.rules.Network.Mode == manifest.NetworkHost
 	switch {
 	case info.Name == "execve":
 		return e.program(c, info, unix.AT_FDCWD, c.Args[0])
@@ -72,47 +118,71 @@ func (e *Enforcer) Decide(c *Call) Verdict {
 		return e.program(c, info, int32(c.Args[0]), c.Args[1])
 	case info.Name == "connect":
 		return e.connect(c, info)
-	case info.Name == "bind" && granted:
-		return e.bind(c)
-	case info.Name == "listen" && granted:
-		return e.listen(c)
+	case info.Name == "socket" && host:
+		return e.socket(c, info)
+	case info.Name == "bind" && host:
+		return e.bind(c, info)
+	case info.Name == "listen" && host:
+		return e.listen(c, info)
+	case e.traced[info.Name] && e.granted(c, info):
+		return Verdict{}, e.file(c, info)
 	}
 	return e.syscall(c, info)
 }
 
-// syscall refuses a call that no entry of the manifest allows, or none with
+// granted reports whether the manifest grants a call that the filter leaves to
+// the supervisor.
+func (e *Enforcer) granted(c *Call, info manifest.SyscallInfo) bool {
+	if !e.calls[info.Name] {
+		return false
+	}
+	when, conditional := e.rules.When[info.Name]
+	return !conditional || slices.ContainsFunc(when, c.matches)
+}
+
+// syscall decides on a call that no entry of the manifest allows, or none with
 // these arguments.
-func (e *Enforcer) syscall(c *Call, info manifest.SyscallInfo) Verdict {
-	errno := unix.EPERM
+func (e *Enforcer) syscall(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) {
+	r := &refusal{subject: subject{KindSyscall, info.Name}, errno: unix.EPERM, fixed: fixedCall(info.Name)}
 	if newer(info.Since, e.rules.Kernel) {
-		errno = unix.ENOSYS
+		r.errno = unix.ENOSYS
 	}
-	if info.Name == "socket" && e.rules.Network.Mode == manifest.NetworkHost && e.calls["socket"] {
-		return e.socket(c)
-	}
-	what, when := info.Name, ""
-	if args := manifest.RecordedArgs(info.Name); len(args) > 0 {
-		var shown, conditions []string
-		for _, a := range args {
-			value := c.Args[a.Arg]
-			if a.Mask != 0 {
-				value &= a.Mask
-			}
-			name := manifest.SymbolName(e.arch, info.Name, a.Arg, value)
-			shown = append(shown, name)
-			conditions = append(conditions, fmt.Sprintf("{arg: %d, oneOf: [%q]}", a.Arg, name))
+	args := manifest.RecordedArgs(info.Name)
+	if len(args) > 0 {
+		shown := make([]string, len(args))
+		for i, a := range args {
+			shown[i] = manifest.SymbolName(e.arch, info.Name, a.Arg, c.Args[a.Arg]&a.Mask)
 		}
-		what += "(" + strings.Join(shown, ", ") + ")"
-		when = fmt.Sprintf(", when: [%s]", strings.Join(conditions, ", "))
+		r.what += "(" + strings.Join(shown, ", ") + ")"
 	}
-	return e.deny(c, KindSyscall, what, errno, fmt.Sprintf("syscalls: allow: [{name: %q%s}]", info.Name, when))
+	r.grant = func() Grant {
+		call := &manifest.Syscall{Name: info.Name}
+		for _, a := range args {
+			call.When = append(call.When, e.condition(info.Name, a, c.Args[a.Arg]))
+		}
+		return Grant{Syscall: call}
+	}
+	if e.given(r) {
+		return Verdict{}, nil
+	}
+	return Verdict{}, r
+}
+
+// condition returns the one that holds for an argument's value.
+func (e *Enforcer) condition(call string, a manifest.ArgSpec, value uint64) manifest.Condition {
+	c := manifest.Condition{Arg: a.Arg, OneOf: []string{manifest.SymbolName(e.arch, call, a.Arg, value&a.Mask)}}
+	// Without a mask a condition looks at all the bits that the kernel does.
+	if whole, _, err := c.Resolve(e.arch, call); err != nil || whole != a.Mask {
+		c.Mask = manifest.SymbolName(e.arch, call, a.Arg, a.Mask)
+	}
+	return c
 }
 
 // program decides on the execution of a program by its path.
-func (e *Enforcer) program(c *Call, info manifest.SyscallInfo, dirfd int32, addr uint64) Verdict {
-	granted := e.calls[info.Name]
+func (e *Enforcer) program(c *Call, info manifest.SyscallInfo, dirfd int32, addr uint64) (Verdict, *refusal) {
+	granted := e.granted(c, info)
 	if granted && e.anyProgram {
-		return Verdict{}
+		return Verdict{}, nil
 	}
 	name, err := c.Executable(dirfd, addr)
 	switch {
@@ -120,27 +190,41 @@ func (e *Enforcer) program(c *Call, info manifest.SyscallInfo, dirfd int32, addr
 		return e.syscall(c, info)
 	case err != nil:
 		// The kernel meets the same fault, or the process is gone.
-		return Verdict{}
+		return Verdict{}, nil
 	case granted && (e.programs[name] || !e.hidden[name] && !c.Exists(name)):
-		return Verdict{}
+		return Verdict{}, nil
 	}
-	grant := fmt.Sprintf("execute: [{path: %q}]", name)
-	if !granted {
-		grant = fmt.Sprintf("syscalls: allow: [{name: %q}], ", info.Name) + grant
+	grant := func() (g Grant) {
+		if !granted {
+			g.Syscall = &manifest.Syscall{Name: info.Name}
+		}
+		if !e.anyProgram && !e.programs[name] {
+			g.Program = &manifest.Program{Path: name}
+		}
+		return g
 	}
-	return e.deny(c, KindProgram, name, unix.EACCES, grant)
+	return Verdict{}, &refusal{subject: subject{KindProgram, name}, errno: unix.EACCES, grant: grant, fixed: fixedFiles}
 }
 
-func (e *Enforcer) deny(c *Call, kind Kind, what string, errno unix.Errno, grant string) Verdict {
+// refuse notes a refusal and returns it.
+func (e *Enforcer) refuse(c *Call, r *refusal) Verdict {
+	d, report := e.ledger.note(r, e.programOf(c), time.Now())
+	if report && e.options.Denied != nil {
+		e.options.Denied(d)
+	}
+	if r.seen {
+		return Verdict{}
+	}
+	return Verdict{Errno: r.errno}
+}
+
+// programOf returns what the calling program is called.
+func (e *Enforcer) programOf(c *Call) string {
 	program := c.Program()
 	if name, ok := e.rules.Names[program]; ok {
-		program = name
+		return name
 	}
-	d := Denial{Kind: kind, What: what, Program: program, Errno: unix.ErrnoName(errno), Grant: grant}
-	if first := e.ledger.note(d); first != nil && e.live != nil {
-		e.live(*first)
-	}
-	return Verdict{Errno: errno}
+	return program
 }
 
 // newer reports whether release a ("6.9") came after b ("6.12").

@@ -14,70 +14,115 @@ import (
 // connect decides on a connection by the address that the call names now. The
 // kernel has the last word: the network namespace, or Landlock's list of
 // ports.
-func (e *Enforcer) connect(c *Call, info manifest.SyscallInfo) Verdict {
-	to, inet := e.address(c)
-	if !e.calls["connect"] {
-		if !inet {
-			return e.syscall(c, info)
+func (e *Enforcer) connect(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) {
+	granted := e.granted(c, info)
+	host := e.rules.Network.Mode == manifest.NetworkHost
+	name, to := e.address(c)
+	if name == nil || !host && (to.Addr().Unmap().IsLoopback() || to.Addr().IsUnspecified()) {
+		if granted {
+			return Verdict{}, nil
 		}
-		return e.denyAddress(c, KindConnect, to, e.protocol(c), unix.EPERM)
+		return e.syscall(c, info)
 	}
-	if !inet {
-		return Verdict{}
+	protocol, ok := e.protocol(c)
+	if !ok {
+		return Verdict{Errno: unix.EMFILE}, nil
 	}
-	if e.rules.Network.Mode != manifest.NetworkHost {
-		if to.Addr().Unmap().IsLoopback() || to.Addr().IsUnspecified() {
-			return Verdict{}
+	open := host && e.mayConnect(to.Port(), protocol)
+	if granted && open {
+		return Verdict{}, nil
+	}
+	r := &refusal{subject: subject{KindConnect, endpoint(to, protocol)}, errno: unix.EACCES}
+	switch {
+	case !granted:
+		r.errno = unix.EPERM
+	case !host:
+		r.errno = unix.ENETUNREACH
+	}
+	if !host {
+		r.fixed = fixedNetwork
+	}
+	r.grant = func() (g Grant) {
+		if !granted {
+			g.Syscall = &manifest.Syscall{Name: info.Name}
 		}
-		return e.denyAddress(c, KindConnect, to, e.protocol(c), unix.ENETUNREACH)
+		if !open && to.Port() != 0 {
+			g.Egress = &manifest.Egress{Ports: []manifest.PortRange{manifest.Port(to.Port())}, Protocol: protocol}
+		}
+		return g
 	}
-	protocol := e.protocol(c)
+	if e.given(r) {
+		return Verdict{Later: onBehalf(c, protocol, func(fd int) unix.Errno { return setAddress(unix.SYS_CONNECT, fd, name) })}, nil
+	}
+	return Verdict{}, r
+}
+
+// mayConnect reports whether the manifest lets the host's network be used so.
+func (e *Enforcer) mayConnect(port uint16, protocol manifest.Protocol) bool {
 	// C libraries learn which source address they would use by "connecting"
 	// a UDP socket to port 0, which sends nothing.
-	if protocol == manifest.UDP && to.Port() == 0 {
-		return Verdict{}
+	if protocol == manifest.UDP && port == 0 {
+		return true
 	}
 	for _, g := range e.rules.Network.Egress {
-		if g.Protocol == protocol && contains(g.Ports, to.Port()) {
-			return Verdict{}
+		if g.Protocol == protocol && contains(g.Ports, port) {
+			return true
 		}
 	}
-	return e.denyAddress(c, KindConnect, to, protocol, unix.EACCES)
+	return false
 }
 
-// socket refuses a kind of socket that the filter does not allow on the host's
-// network. Only UDP can be granted: see plan.hostSockets.
-func (e *Enforcer) socket(c *Call) Verdict {
-	const kindMask, dgram = 0xf, 2
+// socket decides on a kind of socket that the filter does not allow on the
+// host's network: see plan.hostSockets for what it allows where the manifest
+// grants the call.
+func (e *Enforcer) socket(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) {
+	const kindMask, stream, dgram = 0xf, 1, 2
+	family, kind, protocol := uint32(c.Args[0]), c.Args[1]&kindMask, uint32(c.Args[2])
+	if family != unix.AF_INET && family != unix.AF_INET6 || kind == stream && (protocol == 0 || protocol == unix.IPPROTO_TCP) {
+		return e.syscall(c, info)
+	}
 	names := make([]string, 2)
-	for i, mask := range []uint64{1<<32 - 1, kindMask} {
-		names[i] = manifest.SymbolName(e.arch, "socket", i, c.Args[i]&mask)
+	for i, value := range []uint64{uint64(family), kind} {
+		names[i] = manifest.SymbolName(e.arch, info.Name, i, value)
 	}
-	what := fmt.Sprintf("socket(%s, %s, %d)", names[0], names[1], uint32(c.Args[2]))
-	grant := ""
-	internet := uint32(c.Args[0]) == unix.AF_INET || uint32(c.Args[0]) == unix.AF_INET6
-	switch {
-	case internet && c.Args[1]&kindMask == dgram:
-		grant = `network: {mode: "host", egress: [{ports: ["53"], protocol: "udp"}]}`
-	case !internet:
-		grant = fmt.Sprintf(`syscalls: allow: [{name: "socket", when: [{arg: 0, oneOf: [%q]}]}]`, names[0])
+	r := &refusal{
+		subject: subject{KindSyscall, fmt.Sprintf("socket(%s, %s, %d)", names[0], names[1], protocol)},
+		errno:   unix.EPERM, fixed: fixedUDP,
 	}
-	return e.deny(c, KindSyscall, what, unix.EPERM, grant)
+	// Only UDP can be granted, by its ports.
+	if kind == dgram && (protocol == 0 || protocol == unix.IPPROTO_UDP) {
+		r.grant = func() Grant {
+			return Grant{Egress: &manifest.Egress{Ports: []manifest.PortRange{manifest.Port(53)}, Protocol: manifest.UDP}}
+		}
+	}
+	return Verdict{}, r
 }
 
-// bind decides on the port that a socket is given.
-func (e *Enforcer) bind(c *Call) Verdict {
-	at, inet := e.address(c)
-	if !inet || e.rules.Network.Mode != manifest.NetworkHost {
-		return Verdict{}
+// bind decides on the port that a socket is given on the host's network.
+func (e *Enforcer) bind(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) {
+	if !e.granted(c, info) {
+		if v, r := e.syscall(c, info); r != nil {
+			return v, r
+		}
+	}
+	name, at := e.address(c)
+	if name == nil {
+		return Verdict{}, nil
 	}
 	// Port 0 lets the kernel choose one, for a socket that then connects;
 	// listening on it is refused below.
-	protocol := e.protocol(c)
-	if at.Port() == 0 || e.mayListen(at.Port(), protocol) {
-		return Verdict{}
+	protocol, ok := e.protocol(c)
+	if !ok {
+		return Verdict{Errno: unix.EMFILE}, nil
 	}
-	return e.denyAddress(c, KindListen, at, protocol, unix.EACCES)
+	if at.Port() == 0 || e.mayListen(at.Port(), protocol) {
+		return Verdict{}, nil
+	}
+	r := portRefusal(at, protocol)
+	if e.given(r) {
+		return Verdict{Later: onBehalf(c, protocol, func(fd int) unix.Errno { return setAddress(unix.SYS_BIND, fd, name) })}, nil
+	}
+	return Verdict{}, r
 }
 
 // listen holds a socket that is about to listen to the manifest's ports, for
@@ -85,31 +130,44 @@ func (e *Enforcer) bind(c *Call) Verdict {
 // chose nor about a socket that was never bound. The supervisor listens on its
 // own copy of the socket: if the call went on, the descriptor could be made
 // another socket's between the check and the call.
-func (e *Enforcer) listen(c *Call) Verdict {
-	if e.rules.Network.Mode != manifest.NetworkHost {
-		return Verdict{}
+func (e *Enforcer) listen(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) {
+	if !e.granted(c, info) {
+		if v, r := e.syscall(c, info); r != nil {
+			return v, r
+		}
 	}
 	fd, err := c.TakeFD(int32(c.Args[0]))
 	if err != nil {
-		return Verdict{Errno: unix.EBADF}
+		return Verdict{Errno: noCopy(err)}, nil
 	}
-	defer letGo(fd)
+	defer c.LetGo(fd)
 	at, err := unix.Getsockname(fd)
 	if err != nil {
-		return Verdict{Errno: unix.ENOTSOCK}
+		return Verdict{Errno: unix.ENOTSOCK}, nil
 	}
-	switch at.(type) {
-	case *unix.SockaddrInet4, *unix.SockaddrInet6:
+	var where netip.AddrPort
+	switch at := at.(type) {
+	case *unix.SockaddrInet4:
+		where = netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port))
+	case *unix.SockaddrInet6:
+		where = netip.AddrPortFrom(netip.AddrFrom16(at.Addr), uint16(at.Port))
 	case *unix.SockaddrUnix:
-		return listenOn(fd, c)
+		return listenOn(fd, c), nil
 	default:
-		return Verdict{Errno: unix.EOPNOTSUPP}
+		return Verdict{Errno: unix.EOPNOTSUPP}, nil
 	}
-	port := portOf(at)
-	if port != 0 && e.mayListen(uint16(port), manifest.TCP) {
-		return listenAt(fd, at, c)
+	if where.Port() != 0 && e.mayListen(where.Port(), manifest.TCP) {
+		return listenAt(fd, at, c), nil
 	}
-	return e.denyAddress(c, KindListen, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), manifest.TCP, unix.EACCES)
+	r := portRefusal(where, manifest.TCP)
+	if where.Port() == 0 {
+		// Nobody can say which port it will be.
+		r.grant = nil
+	}
+	if e.given(r) {
+		return listenAt(fd, at, c), nil
+	}
+	return Verdict{}, r
 }
 
 // listenAt listens on a socket that says it is bound to an address, and sees to
@@ -163,6 +221,15 @@ func (e *Enforcer) mayListen(port uint16, protocol manifest.Protocol) bool {
 	return false
 }
 
+// portRefusal is that of a port to listen on. What a person grants is the port
+// at this address; a manifest can only grant it at all of them.
+func portRefusal(at netip.AddrPort, protocol manifest.Protocol) *refusal {
+	return &refusal{
+		subject: subject{KindListen, endpoint(at, protocol)}, errno: unix.EACCES,
+		grant: func() Grant { return Grant{Listen: &manifest.Listen{Port: at.Port(), Protocol: protocol}} },
+	}
+}
+
 func contains(ranges []manifest.PortRange, port uint16) bool {
 	for _, r := range ranges {
 		if r.Contains(port) {
@@ -172,28 +239,23 @@ func contains(ranges []manifest.PortRange, port uint16) bool {
 	return false
 }
 
-func (e *Enforcer) denyAddress(c *Call, kind Kind, a netip.AddrPort, p manifest.Protocol, errno unix.Errno) Verdict {
-	grant := fmt.Sprintf(`network: {mode: "host", egress: [{ports: ["%d"], protocol: %q}]}`, a.Port(), p)
-	if kind == KindConnect && !e.calls["connect"] {
-		grant = `syscalls: allow: [{name: "connect"}], ` + grant
-	}
-	if kind == KindListen {
-		grant = fmt.Sprintf(`network: {mode: "host", listen: [{port: %d, protocol: %q}]}`, a.Port(), p)
-	}
-	return e.deny(c, kind, fmt.Sprintf("%s/%s", a, p), errno, grant)
-}
+// endpoint names an address as denials do.
+func endpoint(a netip.AddrPort, p manifest.Protocol) string { return fmt.Sprintf("%s/%s", a, p) }
 
-// address reads the socket address that connect and bind take. It is false
-// for families other than IPv4 and IPv6 and for addresses that the kernel
-// refuses by itself.
-func (e *Enforcer) address(c *Call) (netip.AddrPort, bool) {
+// address reads the socket address that connect and bind take, once: the
+// bytes, and what they say. The bytes are nil for families other than IPv4 and
+// IPv6 and for addresses that the kernel refuses by itself.
+func (e *Enforcer) address(c *Call) ([]byte, netip.AddrPort) {
 	length := min(uint32(c.Args[2]), unix.SizeofSockaddrAny)
 	b, err := c.Bytes(c.Args[1], int(length))
 	if err != nil {
-		return netip.AddrPort{}, false
+		return nil, netip.AddrPort{}
 	}
 	a, err := ParseAddress(b)
-	return a, err == nil
+	if err != nil {
+		return nil, netip.AddrPort{}
+	}
+	return b, a
 }
 
 // ErrNotInternet is returned by [ParseAddress] for other address families.
@@ -215,27 +277,22 @@ func ParseAddress(b []byte) (netip.AddrPort, error) {
 }
 
 // protocol looks the transport protocol of the call's socket up. Where the
-// manifest names no UDP port on the host's network there are only TCP sockets.
-func (e *Enforcer) protocol(c *Call) manifest.Protocol {
+// manifest names no UDP port on the host's network there are only TCP sockets,
+// and what is no socket the kernel refuses. It is false where too many copies of
+// sockets are held to look.
+func (e *Enforcer) protocol(c *Call) (manifest.Protocol, bool) {
 	if e.rules.Network.Mode == manifest.NetworkHost && !e.udp {
-		return manifest.TCP
+		return manifest.TCP, true
 	}
 	fd, err := c.TakeFD(int32(c.Args[0]))
 	if err != nil {
-		return manifest.TCP
+		return manifest.TCP, !errors.Is(err, unix.EMFILE)
 	}
-	defer letGo(fd)
+	defer c.LetGo(fd)
 	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind != unix.SOCK_STREAM {
-		return manifest.UDP
+		return manifest.UDP, true
 	}
-	return manifest.TCP
-}
-
-// letGo closes a copy of a container's socket. If the container has closed
-// its own meanwhile, and asked the kernel to wait for what is still to be sent
-// (SO_LINGER), closing blocks as long as it has asked for: nobody waits here.
-func letGo(fd int) {
-	go func() { _ = unix.Close(fd) }()
+	return manifest.TCP, true
 }
 
 // namesUDP reports whether a network section names a UDP port.

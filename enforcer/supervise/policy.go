@@ -1,8 +1,18 @@
 package supervise
 
-import "golang.org/x/sys/unix"
+import (
+	"context"
 
-// Policy decides the calls that the filter hands to the supervisor.
+	"golang.org/x/sys/unix"
+)
+
+// Policy decides the calls that the filter hands to the supervisor. Each mode
+// of supervision is one:
+//
+//	record   the recorder of package analyzer/record notes a call and lets it go on
+//	enforce  an [Enforcer] refuses what is not granted, and notes that
+//	ask      an [Enforcer] with an [Asker] asks a person before it refuses
+//
 // Decide is called from one goroutine at a time.
 type Policy interface {
 	Decide(*Call) Verdict
@@ -16,6 +26,10 @@ type Verdict struct {
 	// the caller's descriptor, and that it returned 0. Unlike a call that
 	// goes on, nothing of it can change after the check.
 	Done bool
+	// Later, if not nil, decides instead. It runs on a goroutine of its own,
+	// while the caller waits and other calls are served; its context ends
+	// with the supervision. The verdict that it returns has no Later.
+	Later func(context.Context) Verdict
 }
 
 // Stats counts what a supervisor saw.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -70,38 +72,106 @@ func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 	// Synchronous wake-ups exist since Linux 6.6; without them it is slower.
 	_ = unix.IoctlSetInt(s.fd, unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 
+	defer s.close()
 	if ctx.Done() != nil {
-		stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-		if err != nil {
-			return s.stats, fmt.Errorf("making the supervisor's stop signal: %w", err)
+		if err := s.stoppable(); err != nil {
+			return Stats{}, err
 		}
-		defer unix.Close(stop)
-		defer context.AfterFunc(ctx, func() { _, _ = unix.Write(stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
-		s.stop = int32(stop)
+		woken := make(chan struct{})
+		quiet := context.AfterFunc(ctx, func() {
+			defer close(woken)
+			s.wake()
+		})
+		defer func() {
+			if !quiet() {
+				<-woken
+			}
+		}()
 	}
-
-	for {
-		more, err := s.poll()
-		if err != nil || !more {
-			return s.stats, errors.Join(err, ctx.Err())
-		}
-		if err := s.answer(); err != nil {
-			return s.stats, err
-		}
+	err := s.serve(ctx)
+	if failed := s.later.end(); err == nil {
+		err = failed
 	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return Stats{Calls: s.calls, Lost: s.lost.Load()}, err
 }
 
 type server struct {
 	fd        int
 	container Container
-	// stop is -1 where nobody can tell the server to stop, process and
-	// signals are once the process's end has been seen; poll(2) leaves that
-	// out.
+	// stop can be read from when the server is to end, and is -1 as long as
+	// nobody can tell it to; process and signals are -1 once the process's end
+	// has been seen. poll(2) leaves that out.
 	stop, process, signals int32
 	begun                  bool
 	started                bool
 	policy                 Policy
-	stats                  Stats
+	later                  later
+	copies                 copies
+	calls                  uint64
+	lost                   atomic.Uint64
+}
+
+// later are the calls that the policy has not decided on yet. The zero value is
+// that of a container of which there has been none, as of most.
+type later struct {
+	calls sync.WaitGroup
+	ctx   context.Context
+	fail  context.CancelCauseFunc
+}
+
+// errEnded is what the context of later calls ends with at the container's end.
+var errEnded = errors.New("the container has ended")
+
+// end has the calls answered that still wait, and returns the error of one that
+// could not be.
+func (l *later) end() error {
+	if l.ctx == nil {
+		return nil
+	}
+	l.fail(errEnded)
+	l.calls.Wait()
+	if err := context.Cause(l.ctx); !errors.Is(err, errEnded) {
+		return err
+	}
+	return nil
+}
+
+// stoppable makes what ends the wait for calls.
+func (s *server) stoppable() error {
+	if s.stop >= 0 {
+		return nil
+	}
+	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("making the supervisor's stop signal: %w", err)
+	}
+	s.stop = int32(stop)
+	return nil
+}
+
+// wake ends the wait for calls.
+func (s *server) wake() { _, _ = unix.Write(int(s.stop), []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+
+func (s *server) close() {
+	if s.stop >= 0 {
+		unix.Close(int(s.stop))
+	}
+}
+
+// serve answers until the end of the container or of ctx.
+func (s *server) serve(ctx context.Context) error {
+	for {
+		more, err := s.poll()
+		if err != nil || !more {
+			return err
+		}
+		if err := s.answer(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // poll waits for a call. It returns false at the end of the container and
@@ -139,8 +209,8 @@ func (s *server) poll() (bool, error) {
 	}
 }
 
-// answer receives one call and answers it.
-func (s *server) answer() error {
+// answer receives one call and has it answered.
+func (s *server) answer(ctx context.Context) error {
 	var n notification
 	if errno := ioctl(s.fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); errno != 0 {
 		// The call was interrupted, or its process killed, between the
@@ -150,8 +220,8 @@ func (s *server) answer() error {
 		}
 		return fmt.Errorf("receiving a call: %w", errno)
 	}
-	s.stats.Calls++
-	resp := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	s.calls++
+	call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd, copies: &s.copies}
 	if !s.started {
 		// Only these are lpm's own. A copy of the pipe that running looks
 		// at, in a child that another goroutine is about to start, must not
@@ -159,24 +229,53 @@ func (s *server) answer() error {
 		s.started = n.nr != unix.SYS_EXECVEAT && n.nr != unix.SYS_WRITE && n.nr != unix.SYS_EXIT_GROUP || s.container.Running()
 	}
 	if s.started {
-		call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd}
-		v := s.policy.Decide(call)
-		call.close()
-		if call.lost {
-			s.stats.Lost++
+		return s.decide(ctx, call)
+	}
+	if err := s.reply(call, Verdict{}); err != nil {
+		return err
+	}
+	if !s.begun && n.nr == unix.SYS_EXECVEAT && s.container.Begun != nil {
+		s.begun = true
+		s.container.Begun()
+	}
+	return nil
+}
+
+// decide answers one of the program's calls, or has it answered later.
+func (s *server) decide(ctx context.Context, call *Call) error {
+	v := s.policy.Decide(call)
+	if v.Later == nil {
+		return s.reply(call, v)
+	}
+	if s.later.ctx == nil {
+		if err := s.stoppable(); err != nil {
+			return err
 		}
-		if v.Errno != 0 || v.Done {
-			resp.flags, resp.error = 0, -int32(v.Errno)
+		s.later.ctx, s.later.fail = context.WithCancelCause(ctx)
+	}
+	s.later.calls.Go(func() {
+		if err := s.reply(call, v.Later(s.later.ctx)); err != nil {
+			s.later.fail(err)
+			s.wake()
 		}
+	})
+	return nil
+}
+
+// reply answers a call.
+func (s *server) reply(call *Call, v Verdict) error {
+	call.close()
+	if call.lost {
+		s.lost.Add(1)
+	}
+	resp := response{id: call.ID, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	if v.Errno != 0 || v.Done {
+		resp.flags, resp.error = 0, -int32(v.Errno)
 	}
 	errno := ioctl(s.fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&resp))
 	// The caller may be gone by now.
 	if errno != 0 && errno != unix.ENOENT {
 		return fmt.Errorf("answering a call: %w", errno)
-	}
-	if !s.begun && n.nr == unix.SYS_EXECVEAT && s.container.Begun != nil {
-		s.begun = true
-		s.container.Begun()
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ func commands() map[string]command {
 		"syscall":        {"NUMBER ARG…", "makes a system call; an argument is a number or s:TEXT", call},
 		"socket":         {"FAMILY TYPE PROTOCOL", "makes a socket, all by number", socket},
 		"connect":        {"NETWORK ADDRESS", "connects, as in tcp 127.0.0.1:80", connect},
+		"flood":          {"COUNT", "connects to that many addresses from many threads and processes, prints how often it was refused", flood},
 		"listen":         {"NETWORK ADDRESS", "listens, and stops", listen},
 		"serve":          {"ADDRESS", "serves HTTP until it is told to end", serve},
 		"get":            {"URL", "prints what HTTP answers", get},

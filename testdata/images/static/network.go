@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -55,6 +58,61 @@ func listen(args []string) error {
 		return err
 	}
 	return l.Close()
+}
+
+// flood connects to ever new addresses, none of which is local.
+func flood(args []string) error {
+	numbers, err := integers(args, 1)
+	if err != nil {
+		return err
+	}
+	const processes, threads = 4, 8
+	if share := os.Getenv("FLOOD"); share != "" {
+		first, err := strconv.Atoi(share)
+		if err != nil {
+			return errUsage
+		}
+		return floodFrom(first, numbers[0], threads)
+	}
+	children := make([]*exec.Cmd, processes)
+	for i := range children {
+		children[i] = exec.Command("/proc/self/exe", "flood", strconv.Itoa(numbers[0]/processes))
+		children[i].Env = append(os.Environ(), "FLOOD="+strconv.Itoa(i*(numbers[0]/processes)))
+		children[i].Stderr = os.Stderr
+		if err := children[i].Start(); err != nil {
+			return err
+		}
+	}
+	for _, c := range children {
+		if err := c.Wait(); err != nil {
+			return err
+		}
+	}
+	fmt.Println(numbers[0] / processes * processes)
+	return nil
+}
+
+// floodFrom connects to count addresses from the first on.
+func floodFrom(first, count, threads int) error {
+	failed := make(chan error, threads)
+	for t := range threads {
+		go func() {
+			fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+			for n := t; n < count && err == nil; n += threads {
+				address := first + n
+				to := &syscall.SockaddrInet4{Port: 1, Addr: [4]byte{10, byte(address >> 16), byte(address >> 8), byte(address)}}
+				if e := syscall.Connect(fd, to); e != syscall.ENETUNREACH {
+					err = fmt.Errorf("connecting to address %d: %w", address, e)
+				}
+			}
+			failed <- err
+		}()
+	}
+	var errs []error
+	for range threads {
+		errs = append(errs, <-failed)
+	}
+	return errors.Join(errs...)
 }
 
 func serve(args []string) error {
