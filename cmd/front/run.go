@@ -29,18 +29,21 @@ import (
 // and returns the container's exit code. The error is [ErrStale] where there is
 // none, or none as things are now: then nothing has happened.
 func Run(args []string) (int, error) {
-	// The kernel takes as long for the namespaces as it takes to find out what
-	// is to be run in them. Nearly all containers have some of every kind.
-	held, err := launch.Hold(launch.AllNamespaces)
-	if err != nil {
-		return 0, err
-	}
 	r := &running{}
-	if err = r.prepare(args); err != nil {
-		err = errors.Join(err, held.End())
-	} else {
-		r.launch.Held = held
+	// The kernel takes as long for the namespaces as it takes to find out what
+	// is to be run in them. Nearly all containers have some of every kind; a
+	// first process that stays is begun in another way.
+	if !slices.Contains(args, "--init") {
+		var err error
+		if r.launch.Held, err = launch.Hold(launch.AllNamespaces); err != nil {
+			return 0, err
+		}
+	}
+	err := r.prepare(args)
+	if err == nil {
 		err = r.run()
+	} else {
+		err = errors.Join(err, r.launch.LetGo())
 	}
 	return r.result.Code, errors.Join(err, r.close())
 }
@@ -171,12 +174,11 @@ func (r *running) fill() error {
 	if err != nil {
 		return ErrStale
 	}
-	r.launch = container.Launch{
-		Plan:    &plan.Plan{Mode: plan.Enforce, Watch: r.kept.Watch, Process: plan.Process{TTY: r.kept.TTY}},
-		Program: r.kept.Program,
-		Given:   launch.Given{Args: args, Env: r.kept.Defaults.Environment(r.flags.Options), Console: r.flags.Console},
-		Ops:     r.operations,
-	}
+	l := &r.launch
+	l.Plan = &plan.Plan{Mode: plan.Enforce, Watch: r.kept.Watch, Process: plan.Process{TTY: r.kept.TTY}}
+	l.Program = r.kept.Program
+	l.Given = launch.Given{Args: args, Env: r.kept.Defaults.Environment(r.flags.Options), Console: r.flags.Console}
+	l.Ops = r.operations
 	if r.kept.Early {
 		return r.verify()
 	}
