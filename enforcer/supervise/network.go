@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -98,9 +99,17 @@ func (e *Enforcer) listen(c *Call) Verdict {
 	if err != nil {
 		return Verdict{Errno: unix.ENOTSOCK}
 	}
-	switch at.(type) {
+	switch at := at.(type) {
 	case *unix.SockaddrInet4, *unix.SockaddrInet6:
 	case *unix.SockaddrUnix:
+		// A name that is in no folder is one of the host's network: programs
+		// of the host could take the container for a server of theirs, and
+		// Landlock only keeps it from being their client. A socket that has
+		// no name yet looks the same, and could get such a one until it
+		// listens.
+		if strings.HasPrefix(at.Name, "@") {
+			return e.deny(c, KindListen, at.Name, unix.EACCES, "")
+		}
 		return listenOn(fd, c)
 	default:
 		return Verdict{Errno: unix.EOPNOTSUPP}
