@@ -65,19 +65,19 @@ func portAttacks() []attack {
 			base: ports.connects, grant: ports.connectsOther, setup: ports.served,
 		},
 		{
-			name: "connect_mapped", source: "ipv6(7); CVE-2024-24790", tries: "connects to such a port by an address of IPv6 with one of IPv4 in it",
+			name: "connect_mapped", source: "ipv6(7); CVE-2024-24790", tries: "connects to a port that is not granted by an address of IPv6 with one of IPv4 in it",
 			base: ports.connects, grant: ports.connectsOther, setup: ports.served,
 		},
 		{
-			name: "connect_again", source: "connect(2), AF_UNSPEC", tries: "connects to such a port by a socket that was connected to the granted one",
+			name: "connect_again", source: "connect(2), AF_UNSPEC", tries: "connects to another port by a socket that was connected to the granted one",
 			base: ports.connects, grant: ports.connectsOther, setup: ports.served,
 		},
 		{
-			name: "fast_open", source: "tcp(7), RFC 7413", tries: "connects to such a port by sending to it",
+			name: "fast_open", source: "tcp(7), RFC 7413", tries: "connects to a port that is not granted by sending to it",
 			base: both(ports.connects, calls("sendmmsg")), setup: ports.served, plain: "SUCCEEDED", unless: noFastOpen,
 		},
 		{
-			name: "other_transport", source: "landlock(7), which knows TCP alone", tries: "connects to such a port by MPTCP and other transports",
+			name: "other_transport", source: "landlock(7), which knows TCP alone", tries: "connects to a port that is not granted by MPTCP and other transports",
 			base: ports.connects, setup: ports.served, plain: "SUCCEEDED", unless: sysctl("net/mptcp/enabled", 1, 1),
 		},
 		{
@@ -90,11 +90,11 @@ func portAttacks() []attack {
 			base: ports.listens, grant: ports.listensOther, setup: ports.free,
 		},
 		{
-			name: "bind_again", source: "connect(2), AF_UNSPEC", tries: "listens on such a port by a socket that had another before",
+			name: "bind_again", source: "connect(2), AF_UNSPEC", tries: "listens on another port by a socket that had the granted one before",
 			base: ports.listens, grant: ports.listensOther, setup: ports.free,
 		},
 		{
-			name: "listen_range", source: "ip(7), IP_LOCAL_PORT_RANGE", tries: "has the kernel choose such a port to listen on",
+			name: "listen_range", source: "ip(7), IP_LOCAL_PORT_RANGE", tries: "has the kernel choose a port to listen on that is not granted",
 			base: ports.listens, grant: ports.listensOther, setup: ports.free, unless: before("6.3"),
 		},
 		{
