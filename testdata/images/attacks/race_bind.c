@@ -9,7 +9,7 @@
 int main(int argc, char **argv)
 {
 	int port = number(argc, argv, 1);
-	struct sockaddr_in at = loopback(number(argc, argv, 2)), granted = at, other = loopback(port), is;
+	struct sockaddr_in at = loopback(port), other = at, granted = loopback(number(argc, argv, 2)), is;
 	struct swap race = { .place = (char *)&at.sin_port, .granted = &granted.sin_port, .other = &other.sin_port, .size = 2 };
 
 	begin(swaps, &race);

@@ -9,7 +9,7 @@
 int main(int argc, char **argv)
 {
 	int port = number(argc, argv, 1);
-	struct sockaddr_in to = loopback(number(argc, argv, 2)), granted = to, other = loopback(port);
+	struct sockaddr_in to = loopback(port), other = to, granted = loopback(number(argc, argv, 2));
 	struct swap race = { .place = (char *)&to.sin_port, .granted = &granted.sin_port, .other = &other.sin_port, .size = 2 };
 
 	begin(swaps, &race);

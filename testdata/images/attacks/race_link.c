@@ -17,7 +17,7 @@ static void execute(char **argv, char **envp) { execve("link", argv, envp); }
 int main(int argc, char **argv)
 {
 	end_if_granted(argc, argv);
-	if (symlink("/bin/race_link", "link") || symlink(OTHER, "other"))
+	if (symlink(OTHER, "link") || symlink("/bin/race_link", "other"))
 		refused("symlink");
 	begin(leads_to_either, NULL);
 	for (int i = 0; i < 500; i++)

@@ -26,7 +26,8 @@ int main(int argc, char **argv)
 	granted = socket(AF_INET, SOCK_STREAM, 0), chosen = socket(AF_INET, SOCK_STREAM, 0);
 	if (bind(granted, (struct sockaddr *)&at, sizeof at) || bind(chosen, (struct sockaddr *)&any, sizeof any))
 		cannot_tell("the granted port is not to be had: %s", strerrorname_np(errno));
-	place = dup(granted);
+	/* The first try is at the other. */
+	place = dup(chosen);
 	begin(puts_either, NULL);
 	for (int i = 0; i < 3000; i++)
 		if (listen(place, 1) == 0 && getsockopt(chosen, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens)
