@@ -13,7 +13,7 @@ func resourceAttacks() []attack {
 	return []attack{
 		{
 			name: "fill_writable", source: `tmpfs(5); Kubernetes' "ephemeral-storage"`, tries: "fills folders that it may write to beyond their size",
-			args: []string{"/tmp", bytes(32 << 20), "/srv", bytes(4 << 20), "/dev/shm", bytes(manifest.DefaultWritableSize)},
+			args: []string{"/tmp", decimal(32 << 20), "/srv", decimal(4 << 20), "/dev/shm", decimal(manifest.DefaultWritableSize)},
 			base: writable("/srv"), grant: larger,
 		},
 		{
@@ -88,4 +88,4 @@ func larger(m *manifest.Manifest) {
 	}
 }
 
-func bytes(n int64) string { return strconv.FormatInt(n, 10) }
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
