@@ -52,7 +52,9 @@ attempt is a real one is shown
 What a kernel or a host has not, the tests say (`+"`go test -v`"+`). The list is made
 by `+"`go test ./enforcer -run TestCatalogueDocument -update`"+`;
 `+"`enforcer/attack_test.go` and `enforcer/landlock_test.go`"+` have some forty more
-that a Python program makes.
+that a Python program makes, `+"`enforcer/hostile_image_test.go` and `registry/unpack`"+`
+images that are hostile themselves, `+"`cmd/hostile_kernel_test.go`"+` names that lpm
+prints.
 
 | attack | tries | source | granted by | without lpm |
 |---|---|---|---|---|
@@ -76,8 +78,13 @@ func (a attack) grantedBy() string {
 	}
 	var list []string
 	for _, p := range manifest.Covers(a.manifest(a.base), a.manifest(a.base, a.grant)) {
-		// A folder that a test makes has no name yet.
-		list = append(list, "`"+strings.TrimSuffix(p.ID, ":")+"`")
+		// A folder that a test makes has no name yet, and a port that it
+		// chooses no number.
+		id := strings.TrimSuffix(p.ID, ":")
+		if port, ok := strings.CutSuffix(id, "/0"); ok {
+			id = port + "/PORT"
+		}
+		list = append(list, "`"+id+"`")
 	}
 	if len(list) == 0 {
 		return "a port that the test chooses"

@@ -16,7 +16,7 @@ const hostsOwn = "the kernel asks for the capability on the host"
 // kernelAttacks try what the kernel offers beyond ordinary calls, what ids
 // allow, and what is done to processes.
 func kernelAttacks() []attack {
-	return slices.Concat(subsystemAttacks(), traceAttacks(), namespaceAttacks(), mountAttacks(), socketAttacks(), entryAttacks(), machineAttacks(),
+	return slices.Concat(subsystemAttacks(), traceAttacks(), namespaceAttacks(), mountAttacks(), socketAttacks(), entryAttacks(), terminalAttacks(), machineAttacks(),
 		memoryAttacks(), filterAttacks(), identityAttacks(), processAttacks())
 }
 

@@ -36,7 +36,6 @@ func socketAttacks() []attack {
 
 // entryAttacks come into the kernel by another door, or change the door.
 func entryAttacks() []attack {
-	terminals := func(m *manifest.Manifest) { m.Devices = append(m.Devices, manifest.Device{Path: "/dev/ptmx"}) }
 	return []attack{
 		{
 			name: "x32", source: "seccomp(2), NOTES; CVE-2009-0835", tries: "makes a call by its x32 number",
@@ -61,14 +60,6 @@ func entryAttacks() []attack {
 		{
 			name: "modify_ldt", source: "modify_ldt(2); CVE-2015-3290", tries: "makes a segment of its own",
 			grant: calls("modify_ldt"),
-		},
-		{
-			name: "terminal_input", source: "CVE-2017-5226, CVE-2019-10063", tries: "types into its terminal (TIOCSTI)",
-			base: terminals, plain: "SUCCEEDED", unless: sysctl("dev/tty/legacy_tiocsti", 1, 1),
-		},
-		{
-			name: "terminal_paste", source: "CVE-2023-28100", tries: "has its terminal paste what is on it (TIOCLINUX)",
-			base: terminals, plain: "SUCCEEDED",
 		},
 	}
 }

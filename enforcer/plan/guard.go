@@ -11,6 +11,7 @@ import (
 // Constants of the kernel's headers that the guard looks for.
 const (
 	tiocsti, tioclinux = 0x5412, 0x541c
+	tiocsetd           = 0x5423
 	mfdNoexecSeal      = 0x8
 	msgFastopen        = 0x20000000
 	protoMPTCP         = 262
@@ -48,6 +49,12 @@ func (b *builder) guard() (Filter, error) {
 	// kernel reads 32 bits of the command (CVE-2019-10063).
 	deny("ioctl", ActionEPERM, Compare{Arg: 1, Mask: word, Value: tiocsti})
 	deny("ioctl", ActionEPERM, Compare{Arg: 1, Mask: word, Value: tioclinux})
+	// Line disciplines are drivers of protocols, which the kernel loads for
+	// whoever has a terminal (CVE-2017-2636, CVE-2023-6546): granting every
+	// ioctl does not grant them.
+	if b.Mode == Enforce && !b.namesValue("ioctl", 1, tiocsetd) {
+		deny("ioctl", ActionEPERM, Compare{Arg: 1, Mask: word, Value: tiocsetd})
+	}
 	// clone3's flags are behind a pointer; C libraries fall back to clone.
 	if !b.grants("clone3") || !b.grants("unshare") {
 		deny("clone3", ActionENOSYS)
@@ -76,7 +83,7 @@ func (b *builder) guard() (Filter, error) {
 	// in no network namespace: only a manifest that names them grants them,
 	// as the main filter has it of all families on the host's network.
 	for _, family := range []uint64{afVsock, afQipcrtr} {
-		if b.Mode == Enforce && b.networkMode() != manifest.NetworkHost && !b.namesFamily(family) {
+		if b.Mode == Enforce && b.networkMode() != manifest.NetworkHost && !b.namesValue("socket", 0, family) {
 			deny("socket", ActionEPERM, Compare{Arg: 0, Mask: word, Value: family})
 		}
 	}
@@ -145,13 +152,13 @@ func (b *builder) grants(name string) bool {
 	})
 }
 
-// namesFamily reports whether the manifest grants sockets of a family by its
-// own value, and not with all others.
-func (b *builder) namesFamily(family uint64) bool {
+// namesValue reports whether the manifest grants a value of an argument of 32
+// bits by itself, and not with all others.
+func (b *builder) namesValue(call string, arg int, value uint64) bool {
 	return slices.ContainsFunc(b.Manifest.Syscalls.Allow, func(s manifest.Syscall) bool {
-		return s.Name == "socket" && slices.ContainsFunc(s.When, func(c manifest.Condition) bool {
-			mask, values, err := c.Resolve(b.Host.Architecture, s.Name)
-			return err == nil && c.Arg == 0 && mask&word == word && slices.Contains(values, family)
+		return s.Name == call && slices.ContainsFunc(s.When, func(c manifest.Condition) bool {
+			mask, values, err := c.Resolve(b.Host.Architecture, call)
+			return err == nil && c.Arg == arg && mask&word == word && slices.Contains(values, value)
 		})
 	})
 }

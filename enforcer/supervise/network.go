@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -152,6 +153,14 @@ func (e *Enforcer) listen(c *Call, info manifest.SyscallInfo) (Verdict, *refusal
 	case *unix.SockaddrInet6:
 		where = netip.AddrPortFrom(netip.AddrFrom16(at.Addr), uint16(at.Port))
 	case *unix.SockaddrUnix:
+		// A name that is in no folder is one of the host's network: programs
+		// of the host could take the container for a server of theirs, and
+		// Landlock only keeps it from being their client. A socket that has
+		// no name yet looks the same, and could get such a one until it
+		// listens.
+		if strings.HasPrefix(at.Name, "@") {
+			return Verdict{}, &refusal{subject: subject{KindListen, at.Name}, errno: unix.EACCES}
+		}
 		return listenOn(fd, c), nil
 	default:
 		return Verdict{Errno: unix.EOPNOTSUPP}, nil
