@@ -7,8 +7,13 @@
 // is decided there: an operation that fails ends the child and is reported by
 // its index, name and error.
 //
-// A container has one process at the start, or two: with a [plan.Init] the
-// first stays behind, makes raw calls alone too, and executes nothing.
+// Until it executes the program, the child works in this process's memory, as
+// after vfork(2), and this process goes on meanwhile. It can be made before it is
+// known what it is to do: see [Hold].
 //
-// The container lives no longer than the thread that started it; see [Start].
+// A container has one process at the start, or two: with a [plan.Init] the
+// first stays behind, makes raw calls alone too, and executes nothing. It has a
+// copy of the memory.
+//
+// The container lives no longer than this process.
 package launch
