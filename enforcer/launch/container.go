@@ -140,8 +140,23 @@ func (c *Container) take(h *Held, program *bound, ch *channels) error {
 	return nil
 }
 
+// awaitApart returns when a child that was held has descriptors of its own, or
+// has ended. Until then it could take a copy of a pipe along whose end others
+// wait for, as package os/exec does, and they would wait for the child.
+func (c *Container) awaitApart() {
+	for c.memory.held && !c.memory.apart.Load() {
+		if ended, _ := readable(c.pidfd); ended {
+			return
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
+}
+
 // prepare attaches the child, maps its ids, lets it go and takes its listener.
 func (c *Container) prepare(s Spec, ch *channels) error {
+	if s.Attach != nil || s.MapIDs != nil || s.Watch || s.Terminal != nil {
+		c.awaitApart()
+	}
 	if s.Attach != nil {
 		if err := s.Attach(c.pid); err != nil {
 			return err

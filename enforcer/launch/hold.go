@@ -130,7 +130,7 @@ func (h *Held) End() error {
 	return errors.Join(h.child.end(), h.child.pidfd.Close())
 }
 
-// release gives the child its calls. From now on it has descriptors of its own.
+// release gives the child its calls. It then takes descriptors of its own.
 func (h *Held) release(b *bound, status int) error {
 	p := h.program
 	p.calls, p.first, p.fds, p.status, p.keep = b.calls, b.first, b.fds, uintptr(status), append(p.keep, b.keep...)
@@ -167,5 +167,6 @@ func (p *bound) awaitCalls() bool {
 		return false
 	}
 	_, _, errno := syscall.RawSyscall6(unix.SYS_UNSHARE, unix.CLONE_FILES, 0, 0, 0, 0, 0)
+	p.apart.Store(true)
 	return errno == 0
 }

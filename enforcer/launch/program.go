@@ -2,6 +2,7 @@ package launch
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -155,10 +156,12 @@ type bound struct {
 	// status is where a call that fails is reported.
 	status uintptr
 	// held says that the child waits at the pipe gate for its calls. parent
-	// is a pidfd of the process that will have them.
+	// is a pidfd of the process that will have them. The child sets apart when
+	// it has a table of descriptors of its own.
 	held   bool
 	gate   [2]int
 	parent int
+	apart  atomic.Bool
 	// keep holds on to what arguments point to, and to the child's stack.
 	keep []any
 }

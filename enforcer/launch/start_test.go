@@ -89,6 +89,20 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldApart: a child that is released keeps nobody waiting who starts a
+// process meanwhile.
+func TestHoldApart(t *testing.T) {
+	for range 100 {
+		s := spec(t, plan.Op{Call: "chdir", Args: []plan.Arg{text("/no/such/folder")}})
+		s.Held = held(t, unix.CLONE_NEWUSER|unix.CLONE_NEWNS)
+		s.MapIDs = func(pid int) error { return errors.Join(exec.Command("true").Run(), single(pid)) }
+		var op *OpError
+		if err := try(s); !errors.As(err, &op) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestHoldEnd: nothing is left of a child that was held for nothing, not even
 // where there could be none.
 func TestHoldEnd(t *testing.T) {
