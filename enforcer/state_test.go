@@ -18,6 +18,7 @@ import (
 
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/store"
 )
@@ -188,6 +189,36 @@ func TestUnhandledSignal(t *testing.T) {
 	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, queue, container.Observer{})
 	if err != nil || r.Code != 128+int(syscall.SIGTERM) {
 		t.Errorf("code %d, error %v; want that of SIGTERM", r.Code, err)
+	}
+}
+
+// slow is a policy that keeps a call until its process is gone.
+type slow struct{ called, gone chan bool }
+
+func (p slow) Decide(c *supervise.Call) supervise.Verdict {
+	close(p.called)
+	p.gone <- ends(c.TID)
+	return supervise.Verdict{Errno: unix.EPERM}
+}
+
+// TestSignalMeanwhile: a supervisor that is kept waiting, as by a page of memory
+// that the container does not let it have, keeps no signal from the container.
+func TestSignalMeanwhile(t *testing.T) {
+	l := newLab(t, "python3")
+	l.options.Entrypoint = []string{"/usr/bin/python3", "-c"}
+	p, done, err := l.prepare(t.Context(), plan.Enforce, python("/"), "import os; os.sync()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	queue, policy := newQueue(t), slow{make(chan bool), make(chan bool, 1)}
+	go func() {
+		<-policy.called
+		_ = queue.Send(unix.SIGTERM)
+	}()
+	r, err := p.Run(t.Context(), container.Streams{In: l.file("in"), Out: l.file("out"), Err: l.file("err")}, queue, container.Observer{Policy: policy})
+	if gone := <-policy.gone; err != nil || r.Code != 128+int(unix.SIGTERM) || !gone {
+		t.Errorf("code %d, error %v, gone %t", r.Code, err, gone)
 	}
 }
 

@@ -70,8 +70,7 @@ type Observer struct {
 	// Job is asked at SIGTSTP whether the launcher is a job of a shell. If so,
 	// the program is stopped, and then Stopped is called, for the launcher to
 	// stop too. Without it, it is none. Passed is called for every signal once
-	// the container has it. While they run, no call of the container is
-	// answered.
+	// the container has it. All of them are called by one goroutine.
 	Job     func() bool
 	Stopped func()
 	Passed  func(unix.Signal)
@@ -159,11 +158,13 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.Signal(unix.SIGKILL) })()
 	f := &forwarder{container: c, queue: queue, tty: l.Plan.Process.TTY, observer: o}
-	stats, status, err := serve(c, policy, f, func() {
+	stats, status, err := serve(c, policy, func() {
 		if o.Started != nil {
 			o.Started(c.PID())
 		}
+		f.start()
 	})
+	f.stop()
 	r.Duration = time.Since(begun)
 	if f.instead != 0 && status.Signal == unix.SIGKILL {
 		status.Signal = f.instead
@@ -223,7 +224,7 @@ func explain(err error) error {
 // ended, and collects the first. begun is called when the program may run. If
 // the supervisor fails the container is killed, for its calls would fail from
 // then on in ways that no program expects.
-func serve(c *launch.Container, policy supervise.Policy, f *forwarder, begun func()) (supervise.Stats, launch.Status, error) {
+func serve(c *launch.Container, policy supervise.Policy, begun func()) (supervise.Stats, launch.Status, error) {
 	var status launch.Status
 	var ended error
 	waited := false
@@ -231,13 +232,9 @@ func serve(c *launch.Container, policy supervise.Policy, f *forwarder, begun fun
 		status, ended = c.Wait()
 		waited = true
 	}
-	container := supervise.Container{
+	stats, err := supervise.Serve(context.Background(), supervise.Container{
 		Listener: c.Listener(), Running: c.Running, Begun: begun, Process: c.Process(), Ended: wait,
-	}
-	if f.queue != nil {
-		container.Signals, container.Signalled = f.queue.FD(), f.next
-	}
-	stats, err := supervise.Serve(context.Background(), container, policy)
+	}, policy)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("supervising the container: %w", err), c.Signal(unix.SIGKILL))
 	}

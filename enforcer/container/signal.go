@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +32,8 @@ func Signals() []unix.Signal {
 // The real-time signals that programs use (signal(7)).
 const firstRealTime, lastRealTime unix.Signal = 34, 64
 
-// forwarder passes signals on to a container.
+// forwarder passes signals on to a container. It does not wait for the
+// supervisor, whom a hostile container can keep waiting for a page of memory.
 type forwarder struct {
 	container *launch.Container
 	queue     *signals.Queue
@@ -39,12 +41,28 @@ type forwarder struct {
 	// size the kernel tells it of.
 	tty      bool
 	observer Observer
-	// instead is the signal in whose place the container was killed, or 0.
+	running  sync.WaitGroup
+	// instead is the signal in whose place the container was killed, or 0. It
+	// is for those who have stopped the forwarder.
 	instead unix.Signal
 }
 
-// next passes on what is in the queue.
-func (f *forwarder) next() {
+// start begins to pass signals on, those that have come before too.
+func (f *forwarder) start() {
+	if f.queue != nil {
+		f.running.Go(f.forward)
+	}
+}
+
+// stop ends that.
+func (f *forwarder) stop() {
+	if f.queue != nil {
+		f.queue.Stop()
+		f.running.Wait()
+	}
+}
+
+func (f *forwarder) forward() {
 	for s := f.queue.Next(); s != 0; s = f.queue.Next() {
 		switch {
 		case s == unix.SIGWINCH && f.tty:

@@ -3,14 +3,19 @@ package signals
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Queue is a pipe with a byte for each signal, which is its number.
-type Queue struct{ read, write int }
+type Queue struct {
+	read  *os.File
+	write int
+}
 
 // New returns an empty queue.
 func New() (*Queue, error) {
@@ -20,11 +25,8 @@ func New() (*Queue, error) {
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("making a queue for signals: %w", err)
 	}
-	return &Queue{read: pipe[0], write: pipe[1]}, nil
+	return &Queue{read: os.NewFile(uintptr(pipe[0]), "signals"), write: pipe[1]}, nil
 }
-
-// FD is the descriptor that can be read from when there is a signal.
-func (q *Queue) FD() int { return q.read }
 
 // Send adds a signal.
 func (q *Queue) Send(s unix.Signal) error {
@@ -34,17 +36,22 @@ func (q *Queue) Send(s unix.Signal) error {
 	return nil
 }
 
-// Next removes the oldest signal. It returns 0 where there is none.
+// Next removes the oldest signal, for which it waits. It returns 0 after
+// [Queue.Stop].
 func (q *Queue) Next() unix.Signal {
 	var b [1]byte
-	if n, err := unix.Read(q.read, b[:]); err != nil || n != 1 {
+	if n, err := q.read.Read(b[:]); err != nil || n != 1 {
 		return 0
 	}
 	return unix.Signal(b[0])
 }
 
+// Stop ends the wait of [Queue.Next], for good. The queue goes on to take
+// signals.
+func (q *Queue) Stop() { _ = q.read.SetReadDeadline(time.Unix(0, 1)) }
+
 // Close ends a queue that catches nothing.
-func (q *Queue) Close() error { return errors.Join(unix.Close(q.read), unix.Close(q.write)) }
+func (q *Queue) Close() error { return errors.Join(q.read.Close(), unix.Close(q.write)) }
 
 // caught is the descriptor that the handler writes to.
 var caught atomic.Int32

@@ -45,11 +45,6 @@ type Container struct {
 	// nobody has waited for keeps its filter. Both may be nil.
 	Process *os.File
 	Ended   func()
-	// Signals, if not 0, is a descriptor that can be read from when there are
-	// signals for the container, upon which Signalled is called. After Ended
-	// it is not looked at any more.
-	Signals   int
-	Signalled func()
 }
 
 // Serve answers the calls that wait at the container's listener until the last
@@ -62,10 +57,7 @@ func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	s := &server{fd: int(c.Listener.Fd()), container: c, policy: policy, stop: -1, process: -1, signals: -1}
-	if c.Signals != 0 {
-		s.signals = int32(c.Signals)
-	}
+	s := &server{fd: int(c.Listener.Fd()), container: c, policy: policy, stop: -1, process: -1}
 	if c.Process != nil {
 		s.process = int32(c.Process.Fd())
 	}
@@ -102,16 +94,16 @@ type server struct {
 	fd        int
 	container Container
 	// stop can be read from when the server is to end, and is -1 as long as
-	// nobody can tell it to; process and signals are -1 once the process's end
-	// has been seen. poll(2) leaves that out.
-	stop, process, signals int32
-	begun                  bool
-	started                bool
-	policy                 Policy
-	later                  later
-	copies                 copies
-	calls                  uint64
-	lost                   atomic.Uint64
+	// nobody can tell it to; process is -1 once the process's end has been
+	// seen. poll(2) leaves that out.
+	stop, process int32
+	begun         bool
+	started       bool
+	policy        Policy
+	later         later
+	copies        copies
+	calls         uint64
+	lost          atomic.Uint64
 }
 
 // later are the calls that the policy has not decided on yet. The zero value is
@@ -179,7 +171,7 @@ func (s *server) serve(ctx context.Context) error {
 func (s *server) poll() (bool, error) {
 	p := [...]unix.PollFd{
 		{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: s.stop, Events: unix.POLLIN},
-		{Fd: s.process, Events: unix.POLLIN}, {Fd: s.signals, Events: unix.POLLIN},
+		{Fd: s.process, Events: unix.POLLIN},
 	}
 	for {
 		_, err := unix.Poll(p[:], -1)
@@ -192,9 +184,6 @@ func (s *server) poll() (bool, error) {
 		if p[1].Revents != 0 {
 			return false, nil
 		}
-		if p[3].Revents != 0 {
-			s.container.Signalled()
-		}
 		if p[0].Revents&unix.POLLIN != 0 {
 			return true, nil
 		}
@@ -203,7 +192,6 @@ func (s *server) poll() (bool, error) {
 		}
 		if p[2].Revents != 0 {
 			s.process, p[2].Fd = -1, -1
-			s.signals, p[3].Fd = -1, -1
 			s.container.Ended()
 		}
 	}
