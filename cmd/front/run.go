@@ -30,9 +30,9 @@ import (
 // none, or none as things are now: then nothing has happened.
 func Run(args []string) (int, error) {
 	r := &running{}
-	// The kernel takes as long for the namespaces as it takes to find out what
-	// is to be run in them. Nearly all containers have some of every kind; a
-	// first process that stays is begun in another way.
+	// While the kernel makes the namespaces, what is to be run in them is looked
+	// up. Nearly all containers have some of every kind; a first process that
+	// stays is begun in another way.
 	if !slices.Contains(args, "--init") {
 		var err error
 		if r.launch.Held, err = launch.Hold(launch.AllNamespaces); err != nil {

@@ -80,9 +80,9 @@ func (c *child) end() error {
 	return errors.Join(kill, wait)
 }
 
-// Held is a child that has its namespaces and waits for what to do in them. To
-// make them takes the kernel longer than to find out what is to be run, so that
-// a launcher does well to begin with this and to do the other meanwhile.
+// Held is a child that has its namespaces and waits for what to do in them. The
+// kernel takes its time to make them, in which a launcher can find out what is
+// to be run.
 type Held struct {
 	namespaces Namespaces
 	program    *bound
