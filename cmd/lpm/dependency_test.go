@@ -29,6 +29,7 @@ func TestArrows(t *testing.T) {
 		why string
 	}{
 		{"manifest", pure, "a manifest is data"},
+		{"manifest/vulnerabilities", pure, "a table is data"},
 		{"enforcer/plan", pure, "a plan is computed without touching anything"},
 		{"enforcer/filter/bpf", pure, "a filter's verdict is computed without the kernel"},
 		{"analyzer/evidence", pure, "a record is data"},
@@ -41,7 +42,8 @@ func TestArrows(t *testing.T) {
 		{"enforcer/supervise", light, "the supervisor stays as long as the container"},
 		{"enforcer/cgroup/...", light, "every launch pays for what is linked"},
 		{"enforcer/limit", light, "every launch pays for what is linked"},
-		{"enforcer/...", []string{module + "/registry/...", module + "/analyzer/...", module + "/cmd/...", module + "/schema/..."}, "enforcement needs to know no origin"},
+		{"cmd/lpm", []string{module + "/manifest/vulnerabilities"}, "every launch pays for what is linked"},
+		{"enforcer/...", []string{module + "/manifest/vulnerabilities", module + "/registry/...", module + "/analyzer/...", module + "/cmd/...", module + "/schema/..."}, "enforcement needs to know no origin"},
 		{"registry/...", []string{module + "/enforcer/...", module + "/analyzer/...", module + "/cmd/..."}, "storage needs to know no use"},
 		{"schema", []string{module + "/enforcer/...", module + "/analyzer/...", module + "/registry/...", module + "/cmd/..."}, "the schema defines the manifest alone"},
 		{"analyzer/...", []string{module + "/cmd/..."}, "the command line is on top"},

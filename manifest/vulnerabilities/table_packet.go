@@ -1,0 +1,32 @@
+package vulnerabilities
+
+// packet are the entries about AF_PACKET, raw packets.
+var packet = [...]Vulnerability{
+	{"CVE-2016-8655", Takeover, "4.9", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Use a timer of a packet ring after it was freed, by changing the ring's version, and take the machine over.",
+		"https://git.kernel.org/linus/84ac7260236a"},
+	{"CVE-2017-7308", Takeover, "4.11", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Write past a packet ring, by a private area whose size overflows, and take the machine over.",
+		"https://git.kernel.org/linus/2b6867c2ce76"},
+	{"CVE-2017-15649", Takeover, "4.14", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Use a packet socket's group after it was freed, by racing bind against joining it, and take the machine over.",
+		"https://git.kernel.org/linus/4971613c1639"},
+	{"CVE-2017-1000111", Takeover, "4.13", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Write past a packet ring, by a race on the room reserved in it, and take the machine over.",
+		"https://git.kernel.org/linus/c27927e372f0"},
+	{"CVE-2018-18559", Takeover, "4.15", []string{"socket(0=AF_PACKET)", "net-raw"},
+		"Use a packet socket's hook after it was freed, by racing bind against a device's change, and take the machine over.",
+		"https://git.kernel.org/linus/15fe076edea7"},
+	{"CVE-2020-14386", Takeover, "5.9", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Write before a received packet in a ring, by an offset that overflows, and leave a container.",
+		"https://git.kernel.org/linus/acf69c946233"},
+	{"CVE-2021-22600", Takeover, "5.16", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Free a map of a packet ring twice, and take the machine over; exploited in the wild.",
+		"https://git.kernel.org/linus/ec6af094ea28"},
+	{"CVE-2025-38617", Takeover, "6.17", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_PACKET)"},
+		"Use a packet ring after it was freed, by racing its change against a device's start, and take the machine over.",
+		"https://git.kernel.org/linus/01d3c8417b9c"},
+	{"CVE-2026-53223", Disclosure, "7.1", []string{"socket(0=AF_PACKET)", "net-raw", "setsockopt(1=SOL_SOCKET)"},
+		"Read kernel memory beside a packet, which is taken for a report of an error.",
+		"https://git.kernel.org/linus/1ee90b77b727"},
+}
