@@ -9,6 +9,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/least-privilege/lpm/analyzer"
+	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/reference"
@@ -17,23 +19,29 @@ import (
 
 func newAttach(s *session) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "attach IMAGE FILE",
-		Short: "Keep a manifest beside an image",
+		Use:   "attach IMAGE [FILE] [--evidence RECORD]...",
+		Short: "Keep a manifest, and records of runs, beside an image",
 		Long: `Attach checks the manifest in FILE (.cue, .yaml, .yml or .json) and stores it as
-an OCI artifact that refers to the image.
+an OCI artifact that refers to the image. With --evidence it stores the record of
+a run too, as lpm analyze --evidence keeps it, from which lpm explain says what
+each permission rests on; with it alone, no manifest is attached.
 
 It is written to the store, where the image is there, and to the registry, where
 IMAGE names one: "localhost:5000/app" does, "app" and "team/app" do not. With
 --local it is written to the store alone. To the newest manifest of an image,
-attaching it again changes nothing.`,
-		Args: needs("IMAGE", "FILE"),
+attaching it again changes nothing, and neither does a record that is there.`,
+		Args: needs("IMAGE", "[FILE]"),
 	}
 	form := addOutput(c)
 	var insecure, local bool
 	c.Flags().BoolVar(&insecure, "insecure", false, "allow plain HTTP and certificates that nobody vouches for")
 	c.Flags().BoolVar(&local, "local", false, "write to the store alone, also when IMAGE names a registry")
+	files := c.Flags().StringArray("evidence", nil, "attach the `RECORD` of a run")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		m, err := readManifest(args[1])
+		if len(args) < 2 && len(*files) == 0 {
+			return usagef("see: lpm attach --help", "missing argument: FILE")
+		}
+		what, err := readDocuments(args[1:], *files)
 		if err != nil {
 			return err
 		}
@@ -41,10 +49,14 @@ attaching it again changes nothing.`,
 		if err != nil {
 			return err
 		}
-		targets, err := s.attachTargets(c.Context(), st, args[0], m.Syscalls.Architecture, insecure, local)
+		targets, err := s.attachTargets(c.Context(), st, args[0], what.arch, insecure, local)
 		if err != nil {
 			return err
 		}
+		if err := checkRecords(what.records, targets[0].subject, what.arch); err != nil {
+			return err
+		}
+		now := time.Now()
 		attached := make([]attachment, 0, len(targets))
 		for i, t := range targets {
 			// What is in the registry is brought to the store byte for byte,
@@ -55,22 +67,66 @@ attaching it again changes nothing.`,
 					return fmt.Errorf("bringing the manifests of %s to %s: %w", args[0], t.name, err)
 				}
 			}
-			digest, err := artifact.Attach(c.Context(), t.target, t.subject, m, time.Now())
+			done, err := what.attach(c.Context(), t, now)
 			if err != nil {
 				return fmt.Errorf("attaching to %s in %s: %w", args[0], t.name, err)
 			}
-			attached = append(attached, attachment{Image: t.subject, Manifest: digest, To: t.name})
+			attached = append(attached, done)
 		}
 		return s.printAttached(attached, *form)
 	}
 	return c
 }
 
+// documents are what is to be attached to one image.
+type documents struct {
+	manifest *manifest.Manifest // or nil
+	records  []keptRecord
+	arch     string
+}
+
+// readDocuments reads a manifest, if one is named, and records. Of a record
+// from which nothing can be proposed, nothing could be explained either.
+func readDocuments(manifests, records []string) (documents, error) {
+	var what documents
+	var err error
+	if what.records, err = readRecords(records); err != nil {
+		return what, err
+	}
+	for _, r := range what.records {
+		if _, err := analyzer.Propose([]*evidence.Record{r.Record}, analyzer.ImageFacts{}); err != nil {
+			return what, fmt.Errorf("%s: %w", r.from, err)
+		}
+		what.arch = r.Architecture
+	}
+	if len(manifests) > 0 {
+		if what.manifest, err = readManifest(manifests[0]); err != nil {
+			return what, err
+		}
+		what.arch = what.manifest.Syscalls.Architecture
+	}
+	return what, nil
+}
+
+func (d documents) attach(ctx context.Context, t attachTarget, now time.Time) (attachment, error) {
+	done := attachment{Image: t.subject, To: t.name}
+	var err error
+	if d.manifest != nil {
+		if done.Manifest, err = artifact.Attach(ctx, t.target, t.subject, d.manifest, now); err != nil {
+			return done, err
+		}
+	}
+	done.Evidence, err = attachRecords(ctx, t.target, t.subject, d.records, now)
+	return done, err
+}
+
 // attachment says what was attached where.
 type attachment struct {
-	Image    v1.Hash `json:"image"`
-	Manifest v1.Hash `json:"manifest"`
-	To       string  `json:"to"`
+	Image v1.Hash `json:"image"`
+	// Manifest is left out where only records were attached.
+	Manifest v1.Hash   `json:"manifest,omitzero"`
+	Evidence []v1.Hash `json:"evidence,omitempty"`
+	To       string    `json:"to"`
 }
 
 func (s *session) printAttached(list []attachment, form output) error {
@@ -78,12 +134,17 @@ func (s *session) printAttached(list []attachment, form output) error {
 		return s.term.JSON(list)
 	}
 	for _, a := range list {
-		s.term.Printf("attached %s in %s\n", a.Manifest, a.To)
+		if (a.Manifest != v1.Hash{}) {
+			s.term.Printf("attached %s in %s\n", a.Manifest, a.To)
+		}
+		for _, digest := range a.Evidence {
+			s.term.Printf("attached record %s in %s\n", digest, a.To)
+		}
 	}
 	return nil
 }
 
-// attachTarget is a place where a manifest is to be written.
+// attachTarget is a place where a manifest or a record is to be written.
 type attachTarget struct {
 	target  artifact.Target
 	subject v1.Hash
@@ -134,7 +195,7 @@ func (s *session) attachTargets(ctx context.Context, st *store.Store, text, arch
 type architectureError struct{ image, has, wants string }
 
 func (e *architectureError) Error() string {
-	return fmt.Sprintf("%s is an image for %s, and the manifest is for %s", e.image, e.has, e.wants)
+	return fmt.Sprintf("%s is an image for %s, and what is to be attached is for %s", e.image, e.has, e.wants)
 }
 
 // notInRegistryError is an image of the store that its registry does not have

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
@@ -19,8 +20,8 @@ func newPull(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pull IMAGE",
 		Short: "Bring an image from a registry into the store",
-		Long: `Pull brings an image from a registry into the store, with the manifests and
-approvals that are attached to it there. Credentials come from the docker config.
+		Long: `Pull brings an image from a registry into the store, with the manifests,
+approvals and records of runs that are attached to it there. Credentials come from the docker config.
 An approval counts only if a key that you trust signed it.`,
 		Args: needs("IMAGE"),
 	}
@@ -71,6 +72,9 @@ func copyArtifacts(ctx context.Context, st *store.Store, ref reference.Reference
 	}
 	if _, err := artifact.Copy(ctx, remote, local, img.Digest, approval.BundleMediaType, approval.MaxBundle); err != nil {
 		return fmt.Errorf("copying the approvals of %s: %w", nameOf(img), err)
+	}
+	if _, err := artifact.Copy(ctx, artifact.Within(remote, maxEvidence), local, img.Digest, evidence.MediaType, evidence.MaxSize); err != nil {
+		return fmt.Errorf("copying the records of %s: %w", nameOf(img), err)
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/least-privilege/lpm/cmd"
 	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/enforcer/userns"
+	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/reference"
 	"github.com/least-privilege/lpm/registry/unpack/imagetest"
@@ -48,7 +49,9 @@ func TestMain(m *testing.M) {
 // (see its package documentation), with these commands beside its own:
 //
 //	exits CODE program args...   the program ends with exactly that code
-//	native FILE...               writes this machine's architecture for ARCH in the files
+//	native FILE...               writes this machine's architecture for ARCH, another for OTHER and
+//	                             the numbers of calls for OPENAT and SOCKET in the files
+//	about LAYOUT FILE...         writes the digest of a layout's image for DIGEST in the files
 //	registry [-old]              starts a registry, $REGISTRY; -old has no referrers API
 //	push LAYOUT REF              pushes the image of a layout
 //	document REF TYPE FILE       attaches a file as a document, unchecked
@@ -74,7 +77,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "native": native, "registry": startRegistry, "push": push, "document": document,
+			"exits": exits, "native": native, "about": about, "registry": startRegistry, "push": push, "document": document,
 		},
 	})
 }
@@ -87,8 +90,7 @@ func writeImages(t *testing.T, dir string) {
 	}
 	build("1").Layout(t, filepath.Join(dir, "app-1"), "app:1")
 	build("2").Layout(t, filepath.Join(dir, "app-2"), "app:2")
-	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
-	imagetest.NewFor(t, other, config, imagetest.Plain(t)).Layout(t, filepath.Join(dir, "foreign"), "foreign:1")
+	imagetest.NewFor(t, otherArch(), config, imagetest.Plain(t)).Layout(t, filepath.Join(dir, "foreign"), "foreign:1")
 
 	img := layoutImage(filepath.Join(dir, "app-1"))
 	tag, err := name.NewTag("app:archived")
@@ -138,7 +140,29 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 func native(ts *testscript.TestScript, _ bool, args []string) {
 	for _, file := range args {
-		text := strings.ReplaceAll(ts.ReadFile(file), "ARCH", runtime.GOARCH)
+		text := ts.ReadFile(file)
+		for _, name := range []string{"openat", "socket"} {
+			call, _ := manifest.LookupSyscall(runtime.GOARCH, name)
+			text = strings.ReplaceAll(text, strings.ToUpper(name), strconv.Itoa(call.Number))
+		}
+		text = strings.NewReplacer("ARCH", runtime.GOARCH, "OTHER", otherArch()).Replace(text)
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
+	}
+}
+
+// otherArch is an architecture that this machine does not have.
+func otherArch() string {
+	return map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+}
+
+func about(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: about LAYOUT FILE...")
+	}
+	digest, err := layoutImage(ts.MkAbs(args[0])).Digest()
+	ts.Check(err)
+	for _, file := range args[1:] {
+		text := strings.ReplaceAll(ts.ReadFile(file), "DIGEST", digest.String())
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
 	}
 }

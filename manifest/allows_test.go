@@ -10,7 +10,9 @@ func TestAllows(t *testing.T) {
 		{Name: "clone", When: []Condition{{Arg: 0, Mask: "CLONE_NEWUSER", OneOf: []string{"0"}}}},
 		{Name: "unshare", When: []Condition{{Arg: 0, OneOf: []string{"wrong"}}}},
 	}}
-	only := func(arg int, mask string, oneOf ...string) Condition { return Condition{Arg: arg, Mask: mask, OneOf: oneOf} }
+	only := func(arg int, mask string, oneOf ...string) Condition {
+		return Condition{Arg: arg, Mask: mask, OneOf: oneOf}
+	}
 	for _, test := range []struct {
 		name string
 		call string

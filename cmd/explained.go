@@ -1,0 +1,101 @@
+package cmd
+
+import (
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/least-privilege/lpm/analyzer"
+	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/manifest/vulnerabilities"
+)
+
+// explanation is what there is to say about a manifest.
+type explanation struct {
+	Name string `json:"name"`
+	// Image is left out for a manifest of a file.
+	Image v1.Hash `json:"image,omitzero"`
+	// Runs are the records that the permissions are explained by; their Runs
+	// are indexes of it.
+	Runs []explainedRun `json:"runs"`
+	// Open counts the known vulnerabilities that the whole manifest leaves
+	// open, of Known; Docker's default leaves DockerOpen of them.
+	Open          int    `json:"open"`
+	Known         int    `json:"known"`
+	DockerOpen    int    `json:"dockerOpen"`
+	DockerProfile string `json:"dockerProfile"`
+
+	permissions []explainedPermission
+}
+
+// explainedRun is a record, in short.
+type explainedRun struct {
+	// From is the record's file, or the digest of the artifact.
+	From     string    `json:"from"`
+	Started  time.Time `json:"started"`
+	Duration int64     `json:"duration"` // milliseconds
+	Kernel   string    `json:"kernel"`
+	Command  []string  `json:"command,omitempty"`
+	Exercise string    `json:"exercise,omitempty"`
+}
+
+// explainedPermission is what there is to say about one permission.
+type explainedPermission struct {
+	manifest.Permission
+	// Evidence is null where no record shows the permission.
+	Evidence *analyzer.Explanation `json:"evidence"`
+	// Vulnerabilities are those that are open and take the permission, the
+	// worst first. Of these, taking it away alone would close ClosedWithout.
+	Vulnerabilities []vulnerabilities.Vulnerability `json:"vulnerabilities,omitempty"`
+	ClosedWithout   []string                        `json:"closedWithout,omitempty"`
+}
+
+// of fills in what a manifest and the records say. Without records, the
+// proposal is nil.
+func (x *explanation) of(m *manifest.Manifest, p *analyzer.Proposal, records []keptRecord) error {
+	docker, err := vulnerabilities.Docker(m.Syscalls.Architecture)
+	if err != nil {
+		return err
+	}
+	x.Open, x.Known = len(vulnerabilities.Open(m)), len(vulnerabilities.Known())
+	x.DockerOpen, x.DockerProfile = len(docker.Open()), vulnerabilities.DockerVersion
+	x.Runs = make([]explainedRun, 0, len(records))
+	for _, r := range records {
+		x.Runs = append(x.Runs, explainedRun{r.from, r.Started, r.Duration, r.Kernel, r.Workload.Command, r.Workload.Exercise})
+	}
+	why := map[string]analyzer.Explanation{}
+	if p != nil {
+		why = p.Explain(m)
+	}
+	parts := vulnerabilities.Parts(m)
+	for _, permission := range m.Permissions() {
+		e := explainedPermission{Permission: permission}
+		if found, ok := why[permission.ID]; ok {
+			e.Evidence = &found
+		}
+		part := parts[permission.Path]
+		e.Vulnerabilities = vulnerabilities.Worst(part.Needing)
+		for _, v := range part.Closed {
+			e.ClosedWithout = append(e.ClosedWithout, v.ID)
+		}
+		x.permissions = append(x.permissions, e)
+	}
+	return nil
+}
+
+// distinct returns the records without those that are there twice: a file that
+// is attached as well is one run.
+func distinct(records []keptRecord) []keptRecord {
+	var list []keptRecord
+	seen := map[string]bool{}
+	for _, r := range records {
+		text, err := r.Encode()
+		if err == nil && seen[string(text)] {
+			continue
+		}
+		seen[string(text)] = true
+		list = append(list, r)
+	}
+	return slices.Clip(list)
+}

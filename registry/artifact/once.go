@@ -1,0 +1,43 @@
+package artifact
+
+import (
+	"context"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// AttachOnce is [AttachBlob] for a document that means the same however often
+// it is attached: where a valid one of the same type and content refers to the
+// subject already, it returns that one's digest and changes nothing.
+func AttachOnce(ctx context.Context, t Target, subject v1.Hash, doc Document) (v1.Hash, error) {
+	items, err := List(ctx, t, subject, doc.MediaType, int64(len(doc.Content)))
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	for _, item := range items {
+		if item.Err == nil && string(item.Content) == string(doc.Content) {
+			return item.Digest, nil
+		}
+	}
+	return AttachBlob(ctx, t, subject, doc)
+}
+
+// Within returns the target with a bound on the bytes of all blobs that are
+// read from it together. Past the bound, a blob is refused with [ErrTooLarge],
+// which [List] holds for a fault of the artifact and not of the target. It is
+// for one goroutine.
+func Within(t Target, total int64) Target { return &within{Target: t, left: total} }
+
+type within struct {
+	Target
+	left int64
+}
+
+func (w *within) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	if d.Size < 0 || d.Size > w.left {
+		return nil, fmt.Errorf("blob of %d bytes, where %d are left for all: %w", d.Size, w.left, ErrTooLarge)
+	}
+	w.left -= d.Size
+	return w.Target.Blob(ctx, d)
+}
