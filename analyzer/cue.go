@@ -9,12 +9,13 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/manifest/vulnerabilities"
 )
 
 // CUE returns the proposal as a CUE file for a person to read and change: the
 // manifest, each entry with its reason, and in comments what it rests on.
 func (p *Proposal) CUE() []byte {
-	w := &cueWriter{proposal: p}
+	w := &cueWriter{proposal: p, parts: vulnerabilities.Parts(p.Manifest)}
 	w.header()
 	w.printf("version: %d\n", p.Manifest.Version)
 	w.syscalls()
@@ -32,6 +33,8 @@ func (p *Proposal) CUE() []byte {
 type cueWriter struct {
 	bytes.Buffer
 	proposal *Proposal
+	// parts are what the permissions leave open, by their places.
+	parts map[string]vulnerabilities.Part
 }
 
 func (w *cueWriter) printf(format string, args ...any) { fmt.Fprintf(w, format, args...) }
@@ -68,6 +71,7 @@ func (w *cueWriter) header() {
 	}
 	w.printf("//\n")
 	w.comment("What was watched is in it; what did not happen in these runs is not.")
+	w.comment(leftOpen(w.proposal.Manifest))
 	for _, warning := range w.proposal.Warnings {
 		w.comment("NOTE: " + warning)
 	}
@@ -94,15 +98,29 @@ func (w *cueWriter) evidence(list string, i int) string {
 }
 
 func (w *cueWriter) evidenceAt(place string) string {
-	e, ok := w.proposal.at[place]
-	if !ok || e.Count == 0 {
+	var texts []string
+	if e, ok := w.proposal.at[place]; ok && e.Count > 0 {
+		text := count(int(min(e.Count, 1<<31-1)), "time")
+		if n := len(w.proposal.Runs); n > 1 {
+			text += fmt.Sprintf(" in %d of %d runs", len(e.Runs), n)
+		}
+		texts = append(texts, text, "first after "+duration(e.First))
+	}
+	if part, has := w.parts[place]; has {
+		texts = append(texts, count(len(part.Needing), "known CVE"))
+	}
+	if texts == nil {
 		return ""
 	}
-	text := count(int(min(e.Count, 1<<31-1)), "time")
-	if n := len(w.proposal.Runs); n > 1 {
-		text += fmt.Sprintf(" in %d of %d runs", len(e.Runs), n)
-	}
-	return fmt.Sprintf(" // %s, first after %s", text, duration(e.First))
+	return " // " + strings.Join(texts, ", ")
+}
+
+// leftOpen says how much of the kernel a manifest opens, beside the profile
+// that most containers have.
+func leftOpen(m *manifest.Manifest) string {
+	docker := vulnerabilities.Docker(m.Syscalls.Architecture)
+	return fmt.Sprintf("Of %d known CVEs of Linux in the table of lpm it leaves %d open (lpm explain names them); Docker's default, github.com/moby/profiles/seccomp %s, leaves %d.",
+		len(vulnerabilities.Known()), len(vulnerabilities.Open(m)), vulnerabilities.DockerVersion, len(docker.Open()))
 }
 
 // count names a number of things.

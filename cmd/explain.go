@@ -123,11 +123,12 @@ func (s *session) explained(ctx context.Context, name string, o explainFlags) (*
 		}
 		records = append(attached, records...)
 	}
-	proposal, err := s.proposalOf(ctx, distinct(records))
+	records = distinct(records)
+	proposal, err := s.proposalOf(ctx, records)
 	if err != nil {
 		return nil, err
 	}
-	return x, x.of(m, proposal, distinct(records))
+	return x.of(m, proposal, records), nil
 }
 
 // named returns the permissions that the IDs name.
@@ -194,10 +195,7 @@ func inCatalogue(id string) (*explanation, error) {
 	if err := m.Validate(); err != nil {
 		return nil, fmt.Errorf("explaining %q: %w", id, err)
 	}
-	x := &explanation{}
-	if err := x.of(m, nil, nil); err != nil {
-		return nil, err
-	}
+	x := new(explanation).of(m, nil, nil)
 	x.permissions = slices.DeleteFunc(x.permissions, func(p explainedPermission) bool { return p.ID != id })
 	if len(x.permissions) == 0 {
 		return nil, usagef("see: lpm explain --help", "%q is no permission of the catalogue", id)

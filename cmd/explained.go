@@ -51,15 +51,11 @@ type explainedPermission struct {
 	ClosedWithout   []string                        `json:"closedWithout,omitempty"`
 }
 
-// of fills in what a manifest and the records say. Without records, the
-// proposal is nil.
-func (x *explanation) of(m *manifest.Manifest, p *analyzer.Proposal, records []keptRecord) error {
-	docker, err := vulnerabilities.Docker(m.Syscalls.Architecture)
-	if err != nil {
-		return err
-	}
+// of fills in what a manifest and the records say, and returns x. Without
+// records, the proposal is nil.
+func (x *explanation) of(m *manifest.Manifest, p *analyzer.Proposal, records []keptRecord) *explanation {
 	x.Open, x.Known = len(vulnerabilities.Open(m)), len(vulnerabilities.Known())
-	x.DockerOpen, x.DockerProfile = len(docker.Open()), vulnerabilities.DockerVersion
+	x.DockerOpen, x.DockerProfile = len(vulnerabilities.Docker(m.Syscalls.Architecture).Open()), vulnerabilities.DockerVersion
 	x.Runs = make([]explainedRun, 0, len(records))
 	for _, r := range records {
 		x.Runs = append(x.Runs, explainedRun{r.from, r.Started, r.Duration, r.Kernel, r.Workload.Command, r.Workload.Exercise})
@@ -81,7 +77,7 @@ func (x *explanation) of(m *manifest.Manifest, p *analyzer.Proposal, records []k
 		}
 		x.permissions = append(x.permissions, e)
 	}
-	return nil
+	return x
 }
 
 // distinct returns the records without those that are there twice: a file that

@@ -40,10 +40,7 @@ func TestParts(t *testing.T) {
 // TestPartsAreWhatTakingAwayDoes holds Parts to its definition, permission by
 // permission, on a manifest that allows much.
 func TestPartsAreWhatTakingAwayDoes(t *testing.T) {
-	d, err := Docker("amd64")
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := Docker("amd64")
 	m := d.Manifest
 	before := Open(m)
 	for place, part := range Parts(m) {
@@ -106,10 +103,7 @@ func TestPlacesThatAreNone(t *testing.T) {
 }
 
 func BenchmarkParts(b *testing.B) {
-	d, err := Docker("amd64")
-	if err != nil {
-		b.Fatal(err)
-	}
+	d := Docker("amd64")
 	for b.Loop() {
 		Parts(d.Manifest)
 	}
