@@ -7,7 +7,7 @@ var devices = [...]Vulnerability{
 		"https://nvd.nist.gov/vuln/detail/CVE-2010-4250"},
 	{"CVE-2011-1082", Crash, "2.6.38", []string{"epoll_ctl"},
 		"Make the kernel loop without end, by waiting sets that contain each other.",
-		"https://nvd.nist.gov/vuln/detail/CVE-2011-1082"},
+		"https://git.kernel.org/linus/22bacca48a17"},
 	{"CVE-2014-0196", Takeover, "3.15", []string{"device(/dev/ptmx)"},
 		"Write past a terminal's buffer by a race between two writers, and take the machine over.",
 		"https://git.kernel.org/linus/4291086b1f08"},

@@ -2,7 +2,7 @@ package vulnerabilities
 
 // mounts are the entries about user namespaces, mounts and overlayfs.
 var mounts = [...]Vulnerability{
-	{"CVE-2013-1858", Takeover, "3.9", []string{"clone(0&CLONE_NEWUSER|CLONE_FS=CLONE_NEWUSER|CLONE_FS)"},
+	{"CVE-2013-1858", Takeover, "3.9", []string{"clone(0&CLONE_NEWUSER|CLONE_FS=CLONE_NEWUSER|CLONE_FS) or unshare(0&CLONE_NEWUSER=CLONE_NEWUSER)"},
 		"Change the root folder of a process outside, by a new user namespace that shares it, and become root.",
 		"https://git.kernel.org/linus/e66eded8309e"},
 	{"CVE-2013-1959", Takeover, "3.9", []string{"user-namespace"},
