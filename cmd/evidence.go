@@ -101,7 +101,9 @@ func usable(item artifact.Item, image v1.Hash, arch string) (*evidence.Record, e
 }
 
 // proposalOf proposes from records, with what the image's files say where the
-// image is in the store. Without records there is no proposal.
+// image is in the store. What the files do not say is warned of: an explanation
+// is not worth less for it than without the image. Without records there is no
+// proposal.
 func (s *session) proposalOf(ctx context.Context, records []keptRecord) (*analyzer.Proposal, error) {
 	if len(records) == 0 {
 		return nil, nil
@@ -115,8 +117,11 @@ func (s *session) proposalOf(ctx context.Context, records []keptRecord) (*analyz
 		return nil, err
 	}
 	facts, err := workload.Facts(ctx, st, plain)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		s.term.Warn("the image's code was not looked at: %v", err)
 	}
 	return analyzer.Propose(plain, facts)
 }

@@ -25,7 +25,7 @@ type SyscallInfo struct {
 	// Level is that of the call with any arguments. Conditions can lower it.
 	Level Level
 	// Meaning says in a sentence what a program that may make the call could
-	// do; empty for normal calls, whose group says enough.
+	// do; empty for most normal calls, whose group says enough.
 	Meaning string
 }
 

@@ -62,7 +62,7 @@ func TestTablesAreComplete(t *testing.T) {
 			if _, ok := LookupGroup(syscallGroup(c)); !ok {
 				t.Errorf("%s: %s is in group %q, which does not exist", arch, c.Name, c.Group)
 			}
-			if (c.Level == Normal) != (c.Meaning == "") {
+			if c.Level > Normal && c.Meaning == "" {
 				t.Errorf("%s: %s is %s and means %q", arch, c.Name, c.Level, c.Meaning)
 			}
 			if c.Number >= 424 && c.Since == "" {

@@ -48,8 +48,8 @@ func readClasses(path string) (map[string]class, error) {
 		if m := sentence.FindStringSubmatch(line); m != nil {
 			names, meaning = m[1:2], m[2]
 		}
-		if (now.level == "Normal") != (meaning == "") {
-			return nil, fmt.Errorf("%s:%d: calls above the normal level, and only those, have a sentence", path, n)
+		if now.level != "Normal" && meaning == "" {
+			return nil, fmt.Errorf("%s:%d: calls above the normal level have a sentence", path, n)
 		}
 		for _, name := range names {
 			if _, twice := classes[name]; twice {
