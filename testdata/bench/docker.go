@@ -12,6 +12,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	libseccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/manifest"
 )
 
 // docker is Docker's default profile for this machine.
@@ -78,6 +80,24 @@ func readDocker(file string) (*docker, error) {
 		}
 	}
 	return d, nil
+}
+
+// agrees holds the table of what Docker allows, by which its open CVEs are
+// counted, to the profile. libseccomp does not know the newest calls.
+func (d *docker) agrees(m *manifest.Manifest) error {
+	for _, call := range m.Syscalls.Allow {
+		n, known := number(call.Name)
+		if known && n >= 0 && !slices.Contains(d.numbers, n) {
+			return fmt.Errorf("lpm's table says that Docker's default allows %s, and the profile does not", call.Name)
+		}
+	}
+	for _, n := range d.numbers {
+		info, known := manifest.SyscallByNumber(runtime.GOARCH, n)
+		if known && !m.Syscalls.Allows(info.Name) {
+			return fmt.Errorf("Docker's default allows %s, and lpm's table says that it does not", info.Name)
+		}
+	}
+	return nil
 }
 
 // apply reports whether all of the cases are given here, or any of them. all is
