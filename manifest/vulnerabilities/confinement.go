@@ -1,7 +1,9 @@
 package vulnerabilities
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -44,10 +46,16 @@ func (c Confinement) Open() []Vulnerability {
 // reach is what a confinement was found to allow, by the elements of needs.
 type reach struct {
 	confinement Confinement
-	known       map[string]bool
+	calls       *calls
+	// without is the index of an entry of the manifest's calls that is not to
+	// count, or -1.
+	without int
+	known   map[string]bool
 }
 
-func reachOf(c Confinement) *reach { return &reach{confinement: c, known: map[string]bool{}} }
+func reachOf(c Confinement) *reach {
+	return &reach{confinement: c, calls: callsOf(c.Manifest), without: -1, known: map[string]bool{}}
+}
 
 // all reports whether every element holds.
 func (r *reach) all(needs []string) bool {
@@ -60,56 +68,52 @@ func (r *reach) holds(need string) bool {
 	if holds, known := r.known[need]; known {
 		return holds
 	}
-	holds := slices.ContainsFunc(alternatives(need), func(text string) bool {
-		a, err := parse(text)
-		return err == nil && r.confinement.allows(a)
-	})
+	holds := slices.ContainsFunc(alternatives(need), r.allows)
 	r.known[need] = holds
 	return holds
 }
 
 // allows reports whether an alternative holds.
-func (c Confinement) allows(a alternative) bool {
-	m := c.Manifest
+func (r *reach) allows(text string) bool {
+	m := r.confinement.Manifest
 	own := m.Network.Mode != manifest.NetworkHost
-	switch a.name {
+	switch name, inside, _ := strings.Cut(text, "("); name {
 	case "amd64", "arm64":
-		return m.Syscalls.Architecture == a.name
+		return m.Syscalls.Architecture == name
 	case "foreign":
-		return c.Foreign
+		return r.confinement.Foreign
 	case "host-network":
 		return m.Network.Mode == manifest.NetworkHost
 	case "device":
-		return slices.ContainsFunc(m.Devices, func(d manifest.Device) bool { return d.Path == a.path })
+		return slices.ContainsFunc(m.Devices, func(d manifest.Device) bool { return d.Path+")" == inside })
 	case "user-namespace":
-		return c.makes("CLONE_NEWUSER")
+		return r.makes("CLONE_NEWUSER")
 	case "net-admin":
-		return own && c.capable("CAP_NET_ADMIN") || c.network()
+		return own && r.capable("CAP_NET_ADMIN") || r.network()
 	case "net-raw":
-		return own && c.capable("CAP_NET_RAW") || c.network()
+		return own && r.capable("CAP_NET_RAW") || r.network()
 	case "sys-admin":
-		return c.capable("CAP_SYS_ADMIN") || c.makes("CLONE_NEWUSER")
+		return r.capable("CAP_SYS_ADMIN") || r.makes("CLONE_NEWUSER")
 	}
-	if a.capability {
-		return c.capable(a.name)
+	if strings.HasPrefix(text, "CAP_") {
+		return r.capable(text)
 	}
-	return m.Syscalls.Allows(a.name, a.when...)
+	return slices.ContainsFunc(r.calls.entries(text), func(i int) bool { return i != r.without })
 }
 
 // network reports whether the container can make a network of which it is the
 // administrator.
-func (c Confinement) network() bool {
-	return c.makes("CLONE_NEWNET") && (c.capable("CAP_SYS_ADMIN") || c.makes("CLONE_NEWUSER"))
+func (r *reach) network() bool {
+	return r.makes("CLONE_NEWNET") && (r.capable("CAP_SYS_ADMIN") || r.makes("CLONE_NEWUSER"))
 }
 
 // makes reports whether namespaces of a kind can be made. What clone3 does, no
 // filter can see.
-func (c Confinement) makes(flag string) bool {
-	set := manifest.Condition{Arg: 0, Mask: flag, OneOf: []string{flag}}
-	calls := c.Manifest.Syscalls
-	return calls.Allows("clone", set) || calls.Allows("unshare", set) || calls.Allows("clone3")
+func (r *reach) makes(flag string) bool {
+	set := fmt.Sprintf("(0&%[1]s=%[1]s)", flag)
+	return r.allows("clone"+set) || r.allows("unshare"+set) || r.allows("clone3")
 }
 
-func (c Confinement) capable(name string) bool {
-	return slices.ContainsFunc(c.Manifest.Capabilities, func(h manifest.Capability) bool { return h.Name == name })
+func (r *reach) capable(name string) bool {
+	return slices.ContainsFunc(r.confinement.Manifest.Capabilities, func(h manifest.Capability) bool { return h.Name == name })
 }

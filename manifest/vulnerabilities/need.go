@@ -11,10 +11,9 @@ import (
 // alternative is one of the permissions that an element of needs names.
 type alternative struct {
 	// name is a call's, a capability's, or one of the words of [Confinement].
-	name       string
-	capability bool
-	when       []manifest.Condition // of a call
-	path       string               // of a device
+	name string
+	when []manifest.Condition // of a call
+	path string               // of a device
 }
 
 // alternatives splits an element of needs.
@@ -23,7 +22,7 @@ func alternatives(need string) []string { return strings.Split(need, " or ") }
 // parse reads an alternative.
 func parse(text string) (alternative, error) {
 	name, inside, has := strings.Cut(text, "(")
-	a := alternative{name: name, capability: strings.HasPrefix(name, "CAP_")}
+	a := alternative{name: name}
 	if !has {
 		return a, nil
 	}

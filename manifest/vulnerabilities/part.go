@@ -24,30 +24,65 @@ type Part struct {
 func Parts(m *manifest.Manifest) map[string]Part {
 	open := Open(m)
 	needs := needsOf(open)
+	all := reachOf(Confinement{Manifest: m})
 	parts := map[string]Part{}
+	bySubject := map[string][]touchedBy{}
 	for _, p := range m.Permissions() {
 		subject, only, without := apart(m, p.Path)
-		if subject == "" || !touched(needs, subject) {
+		if subject == "" {
 			continue
 		}
-		alone, rest := reachOf(Confinement{Manifest: only}), reachOf(Confinement{Manifest: without})
+		touched, known := bySubject[subject]
+		if !known {
+			touched = touch(open, needs, subject)
+			bySubject[subject] = touched
+		}
+		if touched == nil {
+			continue
+		}
+		alone, rest := reachOf(Confinement{Manifest: only}), all.leaving(without, p.Path)
 		var part Part
-		for _, v := range open {
-			// Of the other needs, the permission changes nothing.
-			its := slices.DeleteFunc(slices.Clone(v.Needs), func(n string) bool { return !needs[n].touches(subject) })
+		for _, v := range touched {
 			switch {
-			case !rest.all(its):
-				part.Closed = append(part.Closed, v)
-			case !slices.ContainsFunc(its, alone.holds):
+			case !rest.all(v.its):
+				part.Closed = append(part.Closed, v.Vulnerability)
+			case !slices.ContainsFunc(v.its, alone.holds):
 				continue
 			}
-			part.Needing = append(part.Needing, v)
+			part.Needing = append(part.Needing, v.Vulnerability)
 		}
 		if len(part.Needing) > 0 {
 			parts[p.Path] = part
 		}
 	}
 	return parts
+}
+
+// leaving returns the reach of a manifest without the entry at a place. Where
+// that is a call, what was found out about the others stays good.
+func (r *reach) leaving(without *manifest.Manifest, place string) *reach {
+	if list, i := index(place); list == "syscalls.allow" {
+		return &reach{confinement: r.confinement, calls: r.calls, without: i, known: map[string]bool{}}
+	}
+	return &reach{confinement: Confinement{Manifest: without}, calls: r.calls, without: -1, known: map[string]bool{}}
+}
+
+// touchedBy is a vulnerability and those of its needs about which a permission
+// can decide. Of the others, the permission changes nothing.
+type touchedBy struct {
+	Vulnerability
+	its []string
+}
+
+func touch(open []Vulnerability, needs map[string]need, subject string) []touchedBy {
+	var touched []touchedBy
+	for _, v := range open {
+		its := slices.DeleteFunc(slices.Clone(v.Needs), func(n string) bool { return !needs[n].touches(subject) })
+		if len(its) > 0 {
+			touched = append(touched, touchedBy{v, its})
+		}
+	}
+	return touched
 }
 
 // need is the alternatives of an element of needs.
@@ -72,16 +107,6 @@ func needsOf(list []Vulnerability) map[string]need {
 		}
 	}
 	return needs
-}
-
-// touched reports whether a permission can decide about any need.
-func touched(needs map[string]need, subject string) bool {
-	for _, n := range needs {
-		if n.touches(subject) {
-			return true
-		}
-	}
-	return false
 }
 
 // touches reports whether a permission can decide about the need.
@@ -116,8 +141,9 @@ func makesNamespaces(call string) bool {
 }
 
 // apart returns what the permission at a place is about (a call, a capability,
-// a device's path or "network"), a manifest with it alone, and one without it.
-// The subject is empty for kinds of permissions that no vulnerability takes.
+// a device's path or "network"), a manifest with it alone, and one without it,
+// except that of calls all stay. The subject is empty for kinds of permissions
+// that no vulnerability takes.
 func apart(m *manifest.Manifest, place string) (subject string, only, without *manifest.Manifest) {
 	only = &manifest.Manifest{Version: m.Version, Network: manifest.Network{Mode: m.Network.Mode}}
 	only.Syscalls.Architecture, only.Syscalls.Kernel = m.Syscalls.Architecture, m.Syscalls.Kernel
@@ -126,7 +152,7 @@ func apart(m *manifest.Manifest, place string) (subject string, only, without *m
 	switch {
 	case list == "syscalls.allow" && i < len(m.Syscalls.Allow):
 		subject = m.Syscalls.Allow[i].Name
-		only.Syscalls.Allow, rest.Syscalls.Allow = cut(m.Syscalls.Allow, i)
+		only.Syscalls.Allow = m.Syscalls.Allow[i : i+1]
 	case list == "capabilities" && i < len(m.Capabilities):
 		subject = m.Capabilities[i].Name
 		only.Capabilities, rest.Capabilities = cut(m.Capabilities, i)

@@ -82,7 +82,7 @@ func TestNeedsAreKnown(t *testing.T) {
 					if !strings.HasPrefix(a.path, "/dev/") {
 						t.Errorf("%s: %q is no device", v.ID, text)
 					}
-				case slices.Contains(words, a.name), a.capability && capable:
+				case slices.Contains(words, a.name), capable:
 				default:
 					checkCall(t, v.ID, text, a)
 				}
