@@ -94,7 +94,7 @@ func (d *docker) agrees(m *manifest.Manifest) error {
 	for _, n := range d.numbers {
 		info, known := manifest.SyscallByNumber(runtime.GOARCH, n)
 		if known && !m.Syscalls.Allows(info.Name) {
-			return fmt.Errorf("Docker's default allows %s, and lpm's table says that it does not", info.Name)
+			return fmt.Errorf("lpm's table says that Docker's default does not allow %s, and the profile does", info.Name)
 		}
 	}
 	return nil
