@@ -72,8 +72,11 @@ func countCVEs(needing, closed int) string {
 	if needing == 1 {
 		text = "1 known CVE"
 	}
-	if closed == needing {
+	switch closed {
+	case needing:
 		return text
+	case 0:
+		return text + ", open without it too"
 	}
 	return fmt.Sprintf("%s, %d of them closed without it", text, closed)
 }
@@ -136,9 +139,13 @@ func (s *session) printExplained(x *explanation, list []explainedPermission, o e
 // printEvidence prints which program used a permission, in which run, when and
 // how often.
 func (s *session) printEvidence(x *explanation, p explainedPermission) {
-	render.Wrap(s.term.Out, "      ", "recorded: "+render.Escape(x.evidenceText(p)), proseWidth)
 	e := p.Evidence
-	if e == nil {
+	label := "recorded: "
+	if e != nil && e.Count == 0 {
+		label = "rests on (" + string(e.Basis) + "): "
+	}
+	render.Wrap(s.term.Out, "      ", render.Escape(label+x.evidenceText(p)), proseWidth)
+	if e == nil || e.Count == 0 {
 		return
 	}
 	s.printFact("because", e.Text)
