@@ -29,6 +29,9 @@ const (
 	Observed Basis = "observed"
 	// Always are the calls that every program needs; see [Baseline].
 	Always Basis = "baseline"
+	// Unseen calls are too frequent to be watched, and the image's code can
+	// make them or may be able to.
+	Unseen Basis = "unwatched"
 	// Variant calls do the same as an observed one, and the image's code
 	// can make them.
 	Variant Basis = "variant"

@@ -237,17 +237,17 @@ func TestProposeRefuses(t *testing.T) {
 
 func TestBaseline(t *testing.T) {
 	for arch, missing := range map[string]string{"amd64": "", "arm64": "epoll_wait"} {
-		names := Baseline(arch)
+		names := Unwatched(arch)
 		if slices.Contains(names, missing) || !slices.Contains(names, "rt_sigreturn") {
 			t.Errorf("%s: %v", arch, names)
 		}
 		for _, n := range names {
 			if info, _ := manifest.LookupSyscall(arch, n); info.Level != manifest.Normal || manifest.RecordedArgs(n) != nil {
-				t.Errorf("%s: %s is %v: the baseline is for harmless calls", arch, n, info.Level)
+				t.Errorf("%s: %s is %v: only harmless calls go unwatched", arch, n, info.Level)
 			}
 		}
 	}
-	for _, n := range baseline {
+	for _, n := range append(baseline[:], hot[:]...) {
 		if _, ok := manifest.LookupSyscall("amd64", n); !ok {
 			t.Errorf("no system call %q", n)
 		}
@@ -275,33 +275,39 @@ func TestSyscalls(t *testing.T) {
 		}
 		return f
 	}
+	var unwatched []string
+	for _, n := range hot {
+		unwatched = append(unwatched, "syscall:"+n)
+	}
 	for _, test := range []struct {
 		name   string
 		facts  ImageFacts
 		record *evidence.Record
 		want   []string
 	}{
-		{"what was observed", ImageFacts{}, record(calls("openat", "getuid")), []string{"syscall:getuid", "syscall:openat"}},
+		{"what was observed", reachable("read"), record(calls("openat", "getuid")), []string{"syscall:getuid", "syscall:openat"}},
 		{"a variant that the code can make", reachable("pwrite64", "mount"), record(calls("pread64")),
 			[]string{"syscall:pread64", "syscall:pwrite64"}},
-		{"no variants blindly", ImageFacts{}, record(calls("pread64")), []string{"syscall:pread64"}},
+		{"no variants blindly", reachable("read"), record(calls("pread64")), []string{"syscall:pread64"}},
 		{"variants of the baseline", reachable("clock_gettime", "time", "epoll_pwait2"), record(),
 			[]string{"syscall:epoll_pwait2", "syscall:time"}},
 		{"a process by clone makes no namespaces", reachable("clone"), record(calls("vfork")),
 			[]string{"syscall:clone(0&CLONE_NEWNS|CLONE_NEWCGROUP|CLONE_NEWUTS|CLONE_NEWIPC|CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNET=0)", "syscall:vfork"}},
-		{"clone3 becomes clone", ImageFacts{}, record(calls("clone3")),
+		{"clone3 becomes clone", reachable("read"), record(calls("clone3")),
 			[]string{"syscall:clone(0&CLONE_NEWNS|CLONE_NEWCGROUP|CLONE_NEWUTS|CLONE_NEWIPC|CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNET=0)"}},
-		{"sockets by family and type", ImageFacts{}, record(calls("socket(2,1)", "socket(10,1)", "socket(2,2)", "socket(16,3)")),
+		{"sockets by family and type", reachable("read"), record(calls("socket(2,1)", "socket(10,1)", "socket(2,2)", "socket(16,3)")),
 			[]string{
 				"syscall:socket(0=AF_INET,AF_INET6;1&0xf=SOCK_STREAM)", "syscall:socket(0=AF_INET;1&0xf=SOCK_DGRAM)",
 				"syscall:socket(0=AF_NETLINK;1&0xf=SOCK_RAW)",
 			}},
-		{"a dangerous command by itself", ImageFacts{}, record(calls("ioctl(21505)", "ioctl(21531)", "ioctl(21522)")),
+		{"a dangerous command by itself", reachable("read"), record(calls("ioctl(21505)", "ioctl(21531)", "ioctl(21522)")),
 			[]string{"syscall:ioctl(1=TCGETS,FIONREAD)", "syscall:ioctl(1=TIOCSTI)"}},
-		{"a command in a musl program", ImageFacts{}, record(calls("ioctl(2147767344)")), []string{"syscall:ioctl(1=TIOCGPTN)"}},
-		{"a call that the kernel did not have", ImageFacts{},
+		{"calls that are not watched", reachable("nanosleep", "read"), record(), []string{"syscall:nanosleep"}},
+		{"calls that are not watched, of unknown code", ImageFacts{Unknown: []string{"/app"}}, record(), unwatched},
+		{"a command in a musl program", reachable("read"), record(calls("ioctl(2147767344)")), []string{"syscall:ioctl(1=TIOCGPTN)"}},
+		{"a call that the kernel did not have", reachable("read"),
 			record(calls("fchmodat2"), func(r *evidence.Record) { r.Kernel = "6.1.0-28-amd64" }), nil},
-		{"a call that always failed", ImageFacts{}, record(calls("mount", "getuid")), []string{"syscall:getuid"}},
+		{"a call that always failed", reachable("read"), record(calls("mount", "getuid")), []string{"syscall:getuid"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := propose(t, test.facts, test.record)

@@ -37,8 +37,9 @@ func (p *proposer) syscalls() error {
 		}
 	}
 	always(Baseline(p.arch), "needed by every program")
+	p.addHot(calls)
 	p.addVariants(calls)
-	always(unwatched[:], "made by abort(3), and by the runtime of Go")
+	always(rare[:], "made by abort(3), and by the runtime of Go")
 
 	sorted := slices.SortedFunc(values(calls), func(a, b proposedCall) int {
 		return cmp.Compare(a.info.Name, b.info.Name)
@@ -197,6 +198,27 @@ func (p *proposer) addVariants(calls map[string]proposedCall) {
 				Basis: Variant, Text: fmt.Sprintf("variant of %s (%s)", name, how),
 			}}
 		}
+	}
+}
+
+// addHot adds the calls that no recording watches and that the image's code
+// can make, or may be able to: of code that could not be read nothing is known.
+func (p *proposer) addHot(calls map[string]proposedCall) {
+	for _, name := range existing(p.arch, hot[:]) {
+		if _, seen := calls[name]; seen { // a record of before it was hot
+			continue
+		}
+		info, _ := manifest.LookupSyscall(p.arch, name)
+		how, reachable := p.facts.Reachable[name]
+		switch {
+		case reachable:
+			how = "not watched; " + how
+		case len(p.facts.Unknown) > 0 || len(p.facts.Reachable) == 0:
+			how = "not watched; what code can make it is unknown"
+		default:
+			continue
+		}
+		calls[name] = proposedCall{info: info, why: Explanation{Basis: Unseen, Text: how}}
 	}
 }
 

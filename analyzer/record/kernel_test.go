@@ -53,7 +53,7 @@ func filterAndExecute() error {
 		give  = unix.BPF_RET | unix.BPF_K
 	)
 	program := []unix.SockFilter{{Code: load, K: 0}} // seccomp_data.nr
-	for _, name := range analyzer.Baseline(runtime.GOARCH) {
+	for _, name := range analyzer.Unwatched(runtime.GOARCH) {
 		info, _ := manifest.LookupSyscall(runtime.GOARCH, name)
 		program = append(program,
 			unix.SockFilter{Code: equal, Jf: 1, K: uint32(info.Number)},

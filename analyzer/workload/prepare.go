@@ -48,7 +48,7 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 		}
 	}()
 	r.job.Options.Identity = r.job.Identity
-	r.job.Options.Baseline = analyzer.Baseline(host.Architecture)
+	r.job.Options.Baseline = analyzer.Unwatched(host.Architecture)
 	r.prepared, err = enforcer.Prepare(ctx, enforcer.Job{
 		Mode: plan.Record, Digest: j.Image.Digest.String(), Config: config,
 		Tree: r.tree.Path, Options: r.job.Options,
