@@ -57,6 +57,7 @@ type Record struct {
 	Programs     []Program    `json:"programs,omitempty"`
 	Libraries    []string     `json:"libraries,omitempty"`
 	Files        []File       `json:"files,omitempty"`
+	Reads        []Read       `json:"reads,omitempty"`
 	Devices      []Device     `json:"devices,omitempty"`
 	Connects     []Connect    `json:"connects,omitempty"`
 	Binds        []Bind       `json:"binds,omitempty"`
@@ -167,6 +168,16 @@ type File struct {
 	Path string `json:"path"`
 	// Access is sorted.
 	Access []Access `json:"access"`
+	Seen
+}
+
+// Read is a file or folder that was opened for reading.
+type Read struct {
+	// Path is free of symbolic links.
+	Path string `json:"path"`
+	// Below tells that files below the folder were, which are not listed one
+	// by one because there are too many.
+	Below bool `json:"below,omitempty"`
 	Seen
 }
 

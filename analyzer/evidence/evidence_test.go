@@ -27,6 +27,7 @@ func full() *Record {
 		Programs:     []Program{{Path: "/entry.sh", As: "/bin/entry", Interpreter: "/usr/bin/dash", Seen: seen}},
 		Libraries:    []string{"/usr/lib/libz.so.1"},
 		Files:        []File{{Path: "/run/nginx.pid", Access: []Access{Create, Write}, Seen: seen}},
+		Reads:        []Read{{Path: "/etc/app.conf", Below: true, Seen: seen}},
 		Devices:      []Device{{Path: "/dev/kvm", Write: true, Seen: seen}},
 		Connects:     []Connect{{Family: "inet", Address: "192.0.2.1", Port: 53, Protocol: "udp", Seen: seen}},
 		Binds:        []Bind{{Family: "inet", Address: "0.0.0.0", Port: 80, Protocol: "tcp", Listening: true, Seen: seen}},

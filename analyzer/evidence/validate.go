@@ -60,6 +60,11 @@ func (r *Record) Validate() error {
 			c.that(isAccess(a), "%s.access: unknown access %q", at, a)
 		}
 	}
+	for i, f := range r.Reads {
+		at := fmt.Sprintf("reads[%d]", i)
+		c.seen(at, f.Seen)
+		c.path(at+".path", f.Path)
+	}
 	for i, d := range r.Devices {
 		at := fmt.Sprintf("devices[%d]", i)
 		c.seen(at, d.Seen)

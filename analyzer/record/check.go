@@ -28,13 +28,16 @@ type check struct {
 
 const maxChecks = 1 << 14
 
-// forgetChecks makes all checks anew: the tree has changed.
-func (r *Recorder) forgetChecks() { clear(r.checked) }
+// forgetChecks makes all checks anew: who may do what has changed.
+func (r *Recorder) forgetChecks() {
+	clear(r.checked)
+	clear(r.uses)
+}
 
 // checkAccess notes the capabilities that getting at a path takes: searching
 // its folders, changing the last of them, and the bits of the file's own mode.
 func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool) error {
-	cred, err := r.world.credentials(c.tid)
+	cred, err := r.credentials(c)
 	if err != nil {
 		return err
 	}
@@ -47,17 +50,19 @@ func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool
 	if r.checked[key] {
 		return nil
 	}
-	if len(r.checked) >= maxChecks {
-		r.forgetChecks()
-	}
-	r.checked[key] = true
+	r.remember(key)
 
 	parent := path.Dir(name)
 	for dir := range folders(name) {
-		f, err := r.world.stat(c.tid, dir)
+		key := check{"in " + dir, cred.fsuid(), 1, changesDir && dir == parent}
+		if r.checked[key] {
+			continue
+		}
+		f, err := r.stat(c, dir)
 		if err != nil {
 			return nil
 		}
+		r.remember(key)
 		if !r.permits(f, cred, 1) {
 			r.needs(c, "CAP_DAC_READ_SEARCH", "searching "+dir)
 		}
@@ -65,7 +70,7 @@ func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool
 			r.needs(c, "CAP_DAC_OVERRIDE", "changing what is in "+dir)
 		}
 	}
-	f, err := r.world.stat(c.tid, name)
+	f, err := r.stat(c, name)
 	if err != nil || bits == 0 || r.permits(f, cred, bits) {
 		return nil
 	}
@@ -75,6 +80,23 @@ func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool
 		r.needs(c, "CAP_DAC_OVERRIDE", describe(c, name))
 	}
 	return nil
+}
+
+// remember marks a check as made.
+func (r *Recorder) remember(k check) {
+	if len(r.checked) >= maxChecks {
+		clear(r.checked)
+	}
+	r.checked[k] = true
+}
+
+// stat describes what an absolute path without links leads to.
+func (r *Recorder) stat(c call, name string) (file, error) {
+	p, err := c.Find(name, false)
+	if err == nil {
+		err = p.Err
+	}
+	return fileOf(p), err
 }
 
 // folders yields the folders above a path, from the root downwards.
@@ -137,7 +159,6 @@ func (r *Recorder) checkChown(c call, name string) error {
 	if err != nil || !cred.has(unix.CAP_CHOWN) {
 		return err
 	}
-	r.forgetChecks()
 	const keep = ^uint32(0)
 	uid, gid := uint32(c.args[1]), uint32(c.args[2])
 	if c.name == "fchownat" {
@@ -146,10 +167,10 @@ func (r *Recorder) checkChown(c call, name string) error {
 	owner := cred.fsuid() == f.uid
 	hostUID, hostGID := hostID(r.options.Identity.UIDs, uid), hostID(r.options.Identity.GIDs, gid)
 	if uid != keep && hostUID != cred.fsuid() {
-		r.noteID("owner", uid, r.at(c.by))
+		r.noteID("owner", uid, r.at(c))
 	}
 	if gid != keep && !cred.inGroup(hostGID) {
-		r.noteID("ownergroup", gid, r.at(c.by))
+		r.noteID("ownergroup", gid, r.at(c))
 	}
 	if uid != keep && !(owner && hostUID == f.uid) ||
 		gid != keep && !(owner && (hostGID == f.gid || cred.inGroup(hostGID))) {
@@ -161,11 +182,11 @@ func (r *Recorder) checkChown(c call, name string) error {
 // owned describes a file and the caller. A file that cannot be described, or
 // whose owner the container has no id for, is given as the caller's own.
 func (r *Recorder) owned(c call, name string) (file, credentials, error) {
-	cred, err := r.world.credentials(c.tid)
+	cred, err := r.credentials(c)
 	if err != nil {
 		return file{}, cred, err
 	}
-	f, err := r.world.stat(c.tid, strings.TrimSuffix(name, " (deleted)"))
+	f, err := r.stat(c, strings.TrimSuffix(name, " (deleted)"))
 	if err != nil || !r.mapped(f) {
 		f.uid, f.gid = cred.fsuid(), cred.gids[3]
 	}
@@ -179,7 +200,7 @@ func (r *Recorder) owned(c call, name string) (file, credentials, error) {
 func (r *Recorder) needs(c call, capability, example string) {
 	n := entry(&r.facts, r.facts.capabilities, "capabilities", maxOthers, capability,
 		evidence.Capability{Name: capability, Example: text(example)}, example)
-	r.facts.see(&n.Seen, r.at(c.by))
+	r.facts.see(&n.Seen, r.at(c))
 }
 
 // mapped reports whether the container has ids for a file's owner and group.

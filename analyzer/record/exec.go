@@ -54,7 +54,7 @@ func (r *Recorder) noteExecution(c call, dirfd int32, addr uint64) error {
 	if err != nil {
 		return err
 	}
-	if f, err := r.world.stat(c.tid, name); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) ||
+	if f, err := r.stat(c, name); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) ||
 		err == nil && (f.kind() != unix.S_IFREG || f.mode&0o111 == 0) {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (r *Recorder) noteExecution(c call, dirfd int32, addr uint64) error {
 	if asked != name {
 		p.As = text(asked)
 	}
-	r.noteProgram(p, r.at(c.by))
+	r.noteProgram(p, r.at(c))
 	return nil
 }
 

@@ -55,6 +55,7 @@ type facts struct {
 	programs     map[string]*evidence.Program
 	libraries    map[string]bool
 	files        map[string]*evidence.File
+	reads        map[string]*evidence.Read
 	devices      map[string]*evidence.Device
 	connects     map[accessKey]*evidence.Connect
 	binds        map[accessKey]*evidence.Bind
@@ -65,6 +66,30 @@ type facts struct {
 	truncated       map[string]uint64
 	lost, cancelled uint64
 	spent           int // bytes of text kept
+	watch           watch
+}
+
+// watch collects what is counted, for it to be counted again.
+type watch struct {
+	on, incomplete bool
+	seen           []*evidence.Seen
+}
+
+// collect begins a watch.
+func (f *facts) collect() { f.watch = watch{on: true} }
+
+// watched ends the watch, and returns what was counted since it began. It is
+// not complete where the record had no room for something.
+func (f *facts) watched() (seen []*evidence.Seen, complete bool) {
+	w := f.watch
+	f.watch = watch{}
+	return w.seen, w.on && !w.incomplete
+}
+
+// leaveOut counts something that there is no room for.
+func (f *facts) leaveOut(list string) {
+	f.truncated[list]++
+	f.watch.incomplete = true
 }
 
 func newFacts() facts {
@@ -74,6 +99,7 @@ func newFacts() facts {
 		programs:     map[string]*evidence.Program{},
 		libraries:    map[string]bool{},
 		files:        map[string]*evidence.File{},
+		reads:        map[string]*evidence.Read{},
 		devices:      map[string]*evidence.Device{},
 		connects:     map[accessKey]*evidence.Connect{},
 		binds:        map[accessKey]*evidence.Bind{},
@@ -91,6 +117,9 @@ func (f *facts) see(s *evidence.Seen, o occasion) {
 		s.First = max(0, o.ms)
 	}
 	s.Count++
+	if f.watch.on {
+		f.watch.seen = append(f.watch.seen, s)
+	}
 	program := text(o.program)
 	if program == "" {
 		return
@@ -99,7 +128,7 @@ func (f *facts) see(s *evidence.Seen, o occasion) {
 	switch {
 	case known:
 	case len(s.Programs) == evidence.MaxPrograms || !f.afford(program):
-		f.truncated["programs"]++
+		f.leaveOut("programs")
 	default:
 		s.Programs = slices.Insert(slices.Clone(s.Programs), at, program)
 	}
@@ -128,7 +157,7 @@ func entry[K comparable, V any](f *facts, m map[K]*V, list string, limit int, ke
 	}
 	v := &fresh
 	if len(m) >= limit || !f.afford(texts...) {
-		f.truncated[list]++
+		f.leaveOut(list)
 		return v
 	}
 	m[key] = v
@@ -170,6 +199,31 @@ func (f *facts) file(p string, a evidence.Access, o occasion) {
 	f.see(&v.Seen, o)
 }
 
+// library notes a file that may be mapped as code.
+func (f *facts) library(name string) {
+	if name = text(name); f.libraries[name] {
+		return
+	}
+	if len(f.libraries) >= maxPaths || !f.afford(name) {
+		f.leaveOut("libraries")
+		return
+	}
+	f.libraries[name] = true
+}
+
+// read notes a file or folder that was opened for reading, by the same rule.
+func (f *facts) read(p string, o occasion) {
+	p = text(p)
+	_, known := f.reads[p]
+	all := !known && len(f.reads) >= maxPaths
+	if all {
+		p = path.Dir(p)
+	}
+	v := entry(f, f.reads, "reads", 2*maxPaths-1, p, evidence.Read{Path: p}, p)
+	v.Below = v.Below || all
+	f.see(&v.Seen, o)
+}
+
 // text makes a string from the container fit for a record: valid UTF-8, and
 // no longer than a record's strings can be.
 func text(s string) string {
@@ -204,6 +258,7 @@ func (f *facts) fill(r *evidence.Record) {
 	})
 	r.Libraries = slices.Sorted(maps.Keys(f.libraries))
 	r.Files = list(f.files, func(a, b evidence.File) int { return cmp.Compare(a.Path, b.Path) })
+	r.Reads = list(f.reads, func(a, b evidence.Read) int { return cmp.Compare(a.Path, b.Path) })
 	r.Devices = list(f.devices, func(a, b evidence.Device) int { return cmp.Compare(a.Path, b.Path) })
 	r.Connects = list(f.connects, func(a, b evidence.Connect) int {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Address, b.Address),

@@ -20,6 +20,7 @@ var _ process = (*supervise.Call)(nil)
 
 // container is a process and its surroundings as a test wants them.
 type container struct {
+	tid     int
 	program string
 	memory  map[uint64][]byte
 	fds     map[int32]string
@@ -27,6 +28,8 @@ type container struct {
 	links   map[string]string
 	gone    bool
 	fault   error // of all reads of memory
+	found   int   // how often a path was looked up
+	asked   int   // how often for credentials
 
 	cred    credentials
 	files   map[string]file
@@ -61,13 +64,9 @@ func (c *container) Path(dirfd int32, addr uint64) (string, error) {
 		return "", err
 	case text == "":
 		return c.FD(dirfd)
-	case path.IsAbs(text):
-		return path.Clean(text), nil
-	case dirfd == unix.AT_FDCWD:
-		return path.Join("/work", text), nil
 	}
-	dir, err := c.FD(dirfd)
-	return path.Join(dir, text), err
+	name, err := c.Absolute(dirfd, text)
+	return path.Clean(name), err
 }
 
 func (c *container) Executable(dirfd int32, addr uint64) (string, error) {
@@ -95,13 +94,33 @@ func (c *container) TakeFD(fd int32) (int, error) {
 
 func (c *container) LetGo(fd int) { unix.Close(fd) }
 
-func (c *container) credentials(int) (credentials, error) { return c.cred, nil }
+func (c *container) credentials(int) (credentials, error) {
+	c.asked++
+	return c.cred, nil
+}
 
-func (c *container) stat(_ int, name string) (file, error) {
-	if f, ok := c.files[name]; ok {
-		return f, nil
+func (c *container) Absolute(dirfd int32, text string) (string, error) {
+	switch {
+	case path.IsAbs(text):
+		return text, nil
+	case dirfd == unix.AT_FDCWD:
+		return path.Join("/work", text), nil
 	}
-	return file{}, unix.ENOENT
+	dir, err := c.FD(dirfd)
+	return path.Join(dir, text), err
+}
+
+func (c *container) Find(name string, follow bool) (supervise.Place, error) {
+	c.found++
+	p := supervise.Place{Path: path.Clean(name), Err: unix.ENOENT}
+	if target, ok := c.links[p.Path]; ok && follow {
+		p.Path = target
+	}
+	if f, ok := c.files[p.Path]; ok {
+		p.Err = nil
+		p.Stat.Mode, p.Stat.Uid, p.Stat.Gid, p.Stat.Nlink = f.mode, f.uid, f.gid, 1
+	}
+	return p, nil
 }
 
 func (c *container) head(_ int, name string, n int) ([]byte, error) {
@@ -145,6 +164,7 @@ var dockerLike = []int{
 func newContainer() *container {
 	root := func(mode uint32) file { return file{mode, hostRoot, hostRoot} }
 	return &container{
+		tid:     1,
 		program: "/usr/sbin/nginx",
 		memory:  map[uint64][]byte{},
 		fds:     map[int32]string{},
@@ -226,7 +246,7 @@ func start(t *testing.T, o Options, c *container) *Recorder {
 // make makes a call and returns the error it was answered with.
 func (c *container) make(t *testing.T, r *Recorder, name string, args ...uint64) unix.Errno {
 	t.Helper()
-	k := call{process: c, tid: 1}
+	k := call{process: c, tid: c.tid}
 	copy(k.args[:], args)
 	return r.decide(unix.AUDIT_ARCH_X86_64, number(t, name), k).Errno
 }

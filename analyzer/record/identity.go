@@ -49,7 +49,7 @@ func (r *Recorder) noteIdentity(c call) error {
 // noteIDs notes the ids that are none of the process's own. To those it may
 // switch back without a capability.
 func (r *Recorder) noteIDs(c call, kind string, ids []uint64) error {
-	cred, err := r.world.credentials(c.tid)
+	cred, err := r.credentials(c)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (r *Recorder) noteIDs(c call, kind string, ids []uint64) error {
 		if id == ^uint32(0) || slices.Contains(current[:], hostID(maps, id)) {
 			continue
 		}
-		r.noteID(kind, id, r.at(c.by))
+		r.noteID(kind, id, r.at(c))
 		if cred.has(bit) {
 			r.needs(c, capability, fmt.Sprintf("%s to %d", c.name, id))
 		}
@@ -83,7 +83,7 @@ func (r *Recorder) noteID(kind string, id uint32, o occasion) {
 func (r *Recorder) noteGroups(c call) error {
 	const most = 65536 // NGROUPS_MAX; beyond, the kernel refuses
 	if n := int(int32(c.args[0])); n > 0 && n <= most {
-		cred, err := r.world.credentials(c.tid)
+		cred, err := r.credentials(c)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (r *Recorder) noteGroups(c call) error {
 		for ; len(list) > 0; list = list[4:] {
 			id := binary.NativeEndian.Uint32(list)
 			if host, ok := lookupHost(r.options.Identity.GIDs, id); !ok || !cred.inGroup(host) {
-				r.noteID("group", id, r.at(c.by))
+				r.noteID("group", id, r.at(c))
 			}
 		}
 	}
@@ -110,8 +110,8 @@ func lookupHost(maps []plan.IDMap, id uint32) (uint32, bool) {
 // kernel's rule: the sender's real or effective id must be the receiver's
 // real or saved one (kernel/signal.c, kill_ok_by_cred).
 func (r *Recorder) noteSignal(c call, pid int) error {
-	cred, err := r.world.credentials(c.tid)
-	if err != nil || !cred.has(unix.CAP_KILL) {
+	cred, err := r.credentials(c)
+	if err != nil || !cred.has(unix.CAP_KILL) || pid == cred.pid {
 		return err
 	}
 	targets, err := r.world.signalled(c.tid, pid)
@@ -146,6 +146,6 @@ func (r *Recorder) noteLimit(c call) error {
 	}
 	l := entry(&r.facts, r.facts.limits, "limits", maxOthers, "nofile", evidence.Limit{Resource: "nofile"})
 	l.Value = max(l.Value, binary.NativeEndian.Uint64(b))
-	r.facts.see(&l.Seen, r.at(c.by))
+	r.facts.see(&l.Seen, r.at(c))
 	return nil
 }

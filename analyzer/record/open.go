@@ -6,8 +6,10 @@ import (
 	"path"
 	"strings"
 
-	"github.com/least-privilege/lpm/analyzer/evidence"
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/enforcer/supervise"
 )
 
 // opening is an open call in openat's form.
@@ -33,48 +35,75 @@ func openingOf(c call) (opening, error) {
 	return opening{int32(c.args[0]), c.args[1], binary.NativeEndian.Uint64(how)}, nil
 }
 
-// noteOpen notes a file that an open call changes, and devices and libraries
-// that it only reads.
-func (r *Recorder) noteOpen(c call) error {
+// noteOpening notes a file that an open call changes or reads.
+func (r *Recorder) noteOpening(c call) error {
 	o, err := openingOf(c)
 	if err != nil {
 		return err
 	}
-	resolve := c.Executable // follows the last link
-	if o.flags&unix.O_NOFOLLOW != 0 || o.flags&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT|unix.O_EXCL {
-		resolve = c.Path
-	}
-	name, err := resolve(o.dirfd, o.addr)
+	name, err := r.absolute(c, o.dirfd, o.addr)
 	if err != nil {
 		return err
 	}
+	const changes = unix.O_ACCMODE | unix.O_CREAT | unix.O_TRUNC
+	u, repeats := r.useOf(c, name, o.flags)
+	if repeats = repeats && o.flags&changes == 0; repeats && r.again(u, c) {
+		return nil
+	}
+	r.facts.collect()
+	p, err := r.noteOpen(c, o, name)
+	if repeats && err == nil && p.Err == nil {
+		r.keepUse(u, p.Path)
+	}
+	r.facts.watched()
+	return err
+}
+
+// absolute reads the path at addr and makes it absolute. An empty one is that
+// of the descriptor itself.
+func (r *Recorder) absolute(c call, dirfd int32, addr uint64) (string, error) {
+	name, err := c.String(addr, unix.PathMax)
+	if err != nil {
+		return "", err
+	}
+	if name == "" {
+		return c.FD(dirfd)
+	}
+	return c.Absolute(dirfd, name)
+}
+
+// noteOpen notes what becomes of a file of the given path.
+func (r *Recorder) noteOpen(c call, o opening, name string) (supervise.Place, error) {
 	if !path.IsAbs(name) {
-		return nil // a descriptor opened again: a pipe, a socket
+		return supervise.Place{}, nil // a descriptor opened again: a pipe, a socket
 	}
+	follow := o.flags&unix.O_NOFOLLOW == 0 && o.flags&(unix.O_CREAT|unix.O_EXCL) != unix.O_CREAT|unix.O_EXCL
+	p, err := c.Find(name, follow)
+	if err != nil || !path.IsAbs(p.Path) {
+		return p, err
+	}
+	name = p.Path
 	if o.flags&unix.O_PATH != 0 {
-		return r.checkAccess(c, name, 0, false)
+		return p, r.checkAccess(c, name, 0, false)
 	}
-	f, err := r.world.stat(c.tid, name)
-	exists := err == nil
-	if err != nil && !errors.Is(err, unix.ENOENT) {
+	exists := p.Err == nil
+	if !exists && !errors.Is(p.Err, unix.ENOENT) {
 		// The supervisor may not look, which says nothing about the file.
 		exists = o.flags&unix.O_CREAT == 0
 	}
-	write := o.flags&unix.O_ACCMODE != unix.O_RDONLY || o.flags&unix.O_TRUNC != 0
-
 	switch {
 	case o.flags&unix.O_TMPFILE == unix.O_TMPFILE:
-		r.facts.file(name, evidence.Below, r.at(c.by))
-		return r.checkAccess(c, name, 3, false)
+		r.facts.file(name, evidence.Below, r.at(c))
+		return p, r.checkAccess(c, name, 3, false)
 	case exists && o.flags&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT|unix.O_EXCL,
 		!exists && o.flags&unix.O_CREAT == 0:
-		return r.checkAccess(c, name, 0, false) // it will fail
+		return p, r.checkAccess(c, name, 0, false) // it will fail
 	case !exists:
-		r.facts.file(name, evidence.Create, r.at(c.by))
-		return r.checkAccess(c, name, 0, true)
+		r.facts.file(name, evidence.Create, r.at(c))
+		return p, r.checkAccess(c, name, 0, true)
 	}
-	r.noteExisting(c, name, f, write)
-	return r.checkAccess(c, name, accessBits(o.flags), false)
+	r.noteExisting(c, name, fileOf(p), o.flags&unix.O_ACCMODE != unix.O_RDONLY || o.flags&unix.O_TRUNC != 0)
+	return p, r.checkAccess(c, name, accessBits(o.flags), false)
 }
 
 // noteExisting notes the opening of a file that is there.
@@ -83,16 +112,13 @@ func (r *Recorder) noteExisting(c call, name string, f file, write bool) {
 	case f.isDevice():
 		d := entry(&r.facts, r.facts.devices, "devices", maxOthers, text(name), evidence.Device{Path: text(name)}, name)
 		d.Write = d.Write || write
-		r.facts.see(&d.Seen, r.at(c.by))
+		r.facts.see(&d.Seen, r.at(c))
 	case write && f.kind() != unix.S_IFIFO:
-		r.facts.file(name, evidence.Write, r.at(c.by))
-	case !write && strings.Contains(path.Base(name), ".so"):
-		if name := text(name); !r.facts.libraries[name] {
-			if len(r.facts.libraries) >= maxPaths || !r.facts.afford(name) {
-				r.facts.truncated["libraries"]++
-				return
-			}
-			r.facts.libraries[name] = true
+		r.facts.file(name, evidence.Write, r.at(c))
+	case !write && f.kind() != 0 && f.kind() != unix.S_IFIFO:
+		r.facts.read(name, r.at(c))
+		if strings.Contains(path.Base(name), ".so") {
+			r.facts.library(name)
 		}
 	}
 }

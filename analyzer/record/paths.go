@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
-	"golang.org/x/sys/unix"
+	"github.com/least-privilege/lpm/enforcer/supervise"
 )
 
 // presence is whether a path must exist for a call to do anything.
@@ -127,55 +130,86 @@ func (r *Recorder) notePaths(c call) error {
 	case "fchmod", "fchown", "fsetxattr", "fremovexattr":
 		return r.noteDescriptor(c, int32(c.args[0]))
 	}
-	uses := usesOf(c.name, c.args)
-	names := make([]string, len(uses))
-	for i, u := range uses {
+	list := usesOf(c.name, c.args)
+	if len(list) == 1 && list[0].access == "" && list[0].addr != 0 {
+		return r.noteLook(c, list[0])
+	}
+	places := make([]supervise.Place, len(list))
+	for i, u := range list {
 		if u.addr == 0 { // utimensat(fd, NULL) is futimens, as is statx(fd, NULL) fstat
 			if u.access == "" {
 				return nil
 			}
 			return r.noteDescriptor(c, u.dirfd)
 		}
-		if u.empty {
-			// How C libraries make fstat; nothing is searched for it.
-			if text, err := c.String(u.addr, unix.PathMax); err != nil || text == "" {
-				return err
-			}
-		}
-		resolve := c.Path
-		if u.follow {
-			resolve = c.Executable
-		}
-		name, err := resolve(u.dirfd, u.addr)
-		if err != nil {
+		p, err := r.find(c, u)
+		if err != nil || !path.IsAbs(p.Path) {
 			return err
 		}
-		if !path.IsAbs(name) {
-			return nil // a descriptor without a path
+		missing := errors.Is(p.Err, unix.ENOENT) || errors.Is(p.Err, unix.ENOTDIR)
+		if u.needs != either && missing == (u.needs == exists) && (p.Err == nil || missing) {
+			// It will fail; what was searched on the way still counts.
+			return r.checkAccess(c, p.Path, 0, false)
 		}
-		if u.needs != either {
-			_, err := r.world.stat(c.tid, name)
-			missing := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
-			if missing == (u.needs == exists) && (err == nil || missing) {
-				// It will fail; what was searched on the way still counts.
-				return r.checkAccess(c, name, 0, false)
-			}
-		}
-		names[i] = name
+		places[i] = p
 	}
-	for i, u := range uses {
-		if err := r.noteUse(c, u, names[i]); err != nil {
+	for i, u := range list {
+		if err := r.noteUse(c, u, places[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Recorder) noteUse(c call, u pathUse, name string) error {
+// find looks at what one of a call's paths leads to. A descriptor without a
+// path has a place that is not absolute.
+func (r *Recorder) find(c call, u pathUse) (supervise.Place, error) {
+	name, err := r.absolute(c, u.dirfd, u.addr)
+	if err != nil || !path.IsAbs(name) {
+		return supervise.Place{}, err
+	}
+	return c.Find(name, u.follow)
+}
+
+// noteLook notes what a look at a path takes.
+func (r *Recorder) noteLook(c call, u pathUse) error {
+	name, err := c.String(u.addr, unix.PathMax)
+	if err != nil || name == "" && u.empty {
+		return err // an empty path is how C libraries make fstat; nothing is searched for it
+	}
+	if name, err = r.absolute(c, u.dirfd, u.addr); err != nil || !path.IsAbs(name) {
+		return err
+	}
+	var flags uint64
+	if !u.follow {
+		flags = unix.AT_SYMLINK_NOFOLLOW
+	}
+	use, repeats := r.useOf(c, name, flags)
+	if repeats && r.again(use, c) {
+		return nil
+	}
+	r.facts.collect()
+	p, err := c.Find(name, u.follow)
+	if err == nil && path.IsAbs(p.Path) {
+		err = r.checkAccess(c, p.Path, u.bits, false)
+	}
+	if repeats && err == nil && p.Err == nil {
+		r.keepUse(use, p.Path)
+	}
+	r.facts.watched()
+	return err
+}
+
+// noteUse notes a change to what a path leads to.
+func (r *Recorder) noteUse(c call, u pathUse, p supervise.Place) error {
+	name := p.Path
 	if u.access == "" {
 		return r.checkAccess(c, name, u.bits, false)
 	}
-	r.facts.file(name, u.access, r.at(c.by))
+	r.facts.file(name, u.access, r.at(c))
+	if changesAccess(c.name) {
+		r.forgetChecks()
+	}
 	switch u.access {
 	case evidence.Metadata:
 		if err := r.checkAccess(c, name, 0, false); err != nil {
@@ -191,8 +225,9 @@ func (r *Recorder) noteUse(c call, u pathUse, name string) error {
 		if err := r.checkSticky(c, name); err != nil {
 			return err
 		}
+		r.forgetUses(name, fileOf(p).kind() == unix.S_IFLNK)
 	}
-	r.forgetChecks()
+	clear(r.checked)
 	return r.checkAccess(c, name, 0, true)
 }
 
@@ -205,11 +240,20 @@ func (r *Recorder) noteDescriptor(c call, fd int32) error {
 	if !path.IsAbs(name) {
 		return nil
 	}
-	r.facts.file(name, evidence.Metadata, r.at(c.by))
+	r.facts.file(name, evidence.Metadata, r.at(c))
+	if changesAccess(c.name) {
+		r.forgetChecks()
+	}
 	if c.name == "fchown" {
 		return r.checkChown(c, name)
 	}
 	return r.checkOwner(c, name)
+}
+
+// changesAccess tells the calls after which another user may do with a file what
+// it could not before, or the reverse.
+func changesAccess(name string) bool {
+	return strings.Contains(name, "chmod") || strings.Contains(name, "chown") || strings.Contains(name, "xattr")
 }
 
 // describe names a call for a capability's example.

@@ -56,6 +56,8 @@ type Recorder struct {
 	facts   facts
 	peaks   evidence.Peaks
 	checked map[check]bool
+	threads threads
+	uses    uses
 }
 
 var _ supervise.Policy = (*Recorder)(nil)
@@ -72,7 +74,7 @@ func newRecorder(o Options, w world) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checked: map[check]bool{}}
+	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checked: map[check]bool{}, threads: newThreads(), uses: uses{}}
 	// A record that could not be encoded at the end is refused now.
 	if err := r.Record().Validate(); err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
@@ -97,6 +99,8 @@ type process interface {
 	Path(dirfd int32, addr uint64) (string, error)
 	FD(fd int32) (string, error)
 	Executable(dirfd int32, addr uint64) (string, error)
+	Absolute(dirfd int32, text string) (string, error)
+	Find(name string, follow bool) (supervise.Place, error)
 	TakeFD(fd int32) (int, error)
 	LetGo(fd int)
 	Alive() bool
@@ -109,6 +113,7 @@ type call struct {
 	tid  int
 	args [6]uint64
 	by   string // the calling program
+	now  time.Time
 }
 
 func (r *Recorder) decide(auditArch uint32, number int, c call) supervise.Verdict {
@@ -132,9 +137,11 @@ func (r *Recorder) decide(auditArch uint32, number int, c call) supervise.Verdic
 		}
 	}
 
-	c.by = c.Program()
+	c.now = r.now()
+	r.threads.settle(c.tid, c.name, c.now)
+	c.by = r.program(c)
 	refused := refusal(c.name)
-	note := r.facts.call(callKey{arch, number}, info.Name, r.at(c.by))
+	note := r.facts.call(callKey{arch, number}, info.Name, r.at(c))
 	if refused != 0 {
 		note.Refused = unix.ErrnoName(refused)
 		return supervise.Verdict{Errno: refused}
@@ -159,7 +166,7 @@ func (r *Recorder) noteValues(note *evidence.Call, c call) {
 	for i, s := range specs {
 		args[i] = evidence.Arg{Arg: s.Arg, Value: c.args[s.Arg] & s.Mask}
 	}
-	r.facts.callValues(note, args, r.at(c.by))
+	r.facts.callValues(note, args, r.at(c))
 }
 
 // noteEffects notes what the call does beside being made.
@@ -170,7 +177,7 @@ func (r *Recorder) noteEffects(c call) error {
 	case "execveat":
 		return r.noteExecution(c, int32(c.args[0]), c.args[1])
 	case "open", "openat", "openat2", "creat":
-		return r.noteOpen(c)
+		return r.noteOpening(c)
 	case "connect", "bind", "listen", "sendto", "sendmsg", "sendmmsg", "socket":
 		return r.noteSocket(c)
 	case "setrlimit", "prlimit64":
@@ -208,9 +215,9 @@ func (r *Recorder) noteFailure(c call, err error) {
 	}
 }
 
-// at returns an occasion: now, by the given program.
-func (r *Recorder) at(program string) occasion {
-	return occasion{ms: r.now().Sub(r.started).Milliseconds(), program: program}
+// at returns the occasion of a call.
+func (r *Recorder) at(c call) occasion {
+	return occasion{ms: c.now.Sub(r.started).Milliseconds(), program: c.by}
 }
 
 // AddLost adds events that took effect but never reached the recorder. The

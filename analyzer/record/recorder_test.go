@@ -164,7 +164,7 @@ func TestCalls(t *testing.T) {
 	for range 3 {
 		c.make(t, r, "socket", unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	}
-	c.program = "/usr/bin/dash"
+	c.tid, c.program = 2, "/usr/bin/dash"
 	c.make(t, r, "socket", unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	c.make(t, r, "clone", unix.CLONE_VM|unix.CLONE_THREAD)
 	c.make(t, r, "clone", unix.CLONE_NEWUSER|uint64(unix.SIGCHLD))
@@ -191,6 +191,103 @@ func TestCalls(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("values\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestThreads holds that what is known of a thread is forgotten when it may
+// have become another program, or another thread has got its number.
+func TestThreads(t *testing.T) {
+	const second, other = "/usr/bin/dash", 2
+	for _, test := range []struct {
+		name string
+		make func(c *container, r *Recorder)
+		want int // looks at credentials
+	}{
+		{"again at once", func(c *container, r *Recorder) {}, 1},
+		{"another thread", func(c *container, _ *Recorder) { c.tid = other }, 2},
+		{"after an execution", func(c *container, r *Recorder) { c.make(t, r, "execve", c.text("/usr/bin/sh")) }, 3},
+		{"after a change of user", func(c *container, r *Recorder) { c.make(t, r, "setuid", 33) }, 3},
+		{"while another thread executes", func(c *container, r *Recorder) {
+			c.tid = other
+			c.make(t, r, "execve", c.text("/usr/bin/sh"))
+			c.tid = 1
+		}, 4},
+		{"later", func(_ *container, r *Recorder) {
+			for range 20 {
+				r.now()
+			}
+		}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newContainer()
+			r := start(t, options(), c)
+			c.make(t, r, "access", c.text("/etc"), 0)
+			test.make(c, r)
+			c.program = second
+			c.make(t, r, "getppid")
+			c.make(t, r, "access", c.text("/etc/passwd"), 0)
+			if got := c.asked; got != test.want {
+				t.Errorf("asked for credentials %d times, want %d", got, test.want)
+			}
+			want := []string{second}
+			if test.name == "again at once" {
+				want = []string{"/usr/sbin/nginx"}
+			}
+			for _, k := range r.Record().Calls {
+				if k.Name == "getppid" && !slices.Equal(k.Programs, want) {
+					t.Errorf("getppid by %s, want %s", k.Programs, want)
+				}
+			}
+		})
+	}
+}
+
+// TestRepeats holds that a use of a path is looked into once, until something
+// happens to the path, and counted each time.
+func TestRepeats(t *testing.T) {
+	remove := func(name string) func(*testing.T, *container, *Recorder) {
+		return func(t *testing.T, c *container, r *Recorder) { c.make(t, r, "unlink", c.text(name)) }
+	}
+	for _, test := range []struct {
+		name    string
+		between func(*testing.T, *container, *Recorder)
+		anew    bool
+	}{
+		{"nothing", func(*testing.T, *container, *Recorder) {}, false},
+		{"another file is removed", remove("/tmp/theirs"), false},
+		{"the file is removed", remove("/etc/passwd"), true},
+		{"a folder above is renamed", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "rename", c.text("/etc"), c.text("/old"))
+		}, true},
+		{"a link is removed", func(t *testing.T, c *container, r *Recorder) {
+			c.files["/link"] = file{unix.S_IFLNK | 0o777, hostRoot, hostRoot}
+			c.make(t, r, "unlink", c.text("/link"))
+		}, true},
+		{"a mode changes", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "chmod", c.text("/tmp/theirs"), 0o600)
+		}, true},
+		{"the user changes", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "setuid", 33)
+			c.cred = as(hostWWW, hostWWW)
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newContainer()
+			r := start(t, options(), c)
+			here := uint64(0xffffff9c) // AT_FDCWD
+			open := func() { c.make(t, r, "openat", here, c.text("/etc/passwd"), 0) }
+			open()
+			test.between(t, c, r)
+			before := c.found
+			open()
+			if anew := c.found > before; anew != test.anew {
+				t.Errorf("looked into anew: %t, want %t", anew, test.anew)
+			}
+			reads := r.Record().Reads
+			if len(reads) != 1 || reads[0].Path != "/etc/passwd" || reads[0].Count != 2 {
+				t.Errorf("reads %+v", reads)
+			}
+		})
 	}
 }
 

@@ -70,7 +70,7 @@ func (r *Recorder) noteDestination(c call, fd int32, addr, length uint64) error 
 				return err
 			}
 		}
-		r.noteConnect(evidence.Connect{Family: "unix", Address: text(name)}, r.at(c.by))
+		r.noteConnect(evidence.Connect{Family: "unix", Address: text(name)}, r.at(c))
 		return nil
 	}
 	to, err := supervise.ParseAddress(b)
@@ -83,7 +83,7 @@ func (r *Recorder) noteDestination(c call, fd int32, addr, length uint64) error 
 	}
 	r.noteConnect(evidence.Connect{
 		Family: family(to), Address: to.Addr().String(), Port: to.Port(), Protocol: protocol,
-	}, r.at(c.by))
+	}, r.at(c))
 	return nil
 }
 
@@ -106,10 +106,10 @@ func (r *Recorder) noteBind(c call) error {
 		if err != nil {
 			return err
 		}
-		if _, err := r.world.stat(c.tid, name); err == nil {
+		if _, err := r.stat(c, name); err == nil {
 			return nil // EADDRINUSE
 		}
-		r.facts.file(name, evidence.Create, r.at(c.by))
+		r.facts.file(name, evidence.Create, r.at(c))
 		return r.checkAccess(c, name, 0, true)
 	}
 	at, err := supervise.ParseAddress(b)
@@ -120,7 +120,7 @@ func (r *Recorder) noteBind(c call) error {
 	if err != nil {
 		return err
 	}
-	r.noteLocal(at, protocol, false, r.at(c.by))
+	r.noteLocal(at, protocol, false, r.at(c))
 	// On the host's network the capability is looked for outside of the
 	// container and is of no use.
 	if at.Port() != 0 && at.Port() < 1024 && r.options.Network != manifest.NetworkHost {
@@ -155,7 +155,7 @@ func (r *Recorder) noteListen(c call) error {
 	if b := r.facts.binds[bindKey(zero, "tcp")]; b != nil && r.facts.binds[bindKey(at, "tcp")] == nil {
 		at = zero
 	}
-	r.noteLocal(at, "tcp", true, r.at(c.by))
+	r.noteLocal(at, "tcp", true, r.at(c))
 	return nil
 }
 
@@ -239,7 +239,7 @@ func unixName(b []byte) string {
 
 // needsIf notes a capability that the caller has.
 func (r *Recorder) needsIf(c call, bit int, capability, example string) error {
-	cred, err := r.world.credentials(c.tid)
+	cred, err := r.credentials(c)
 	if err != nil {
 		return err
 	}

@@ -11,15 +11,14 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/least-privilege/lpm/enforcer/supervise"
 )
 
 // world is what a recorder looks up beside the call itself.
 type world interface {
 	// credentials returns those of a thread.
 	credentials(tid int) (credentials, error)
-	// stat describes a path in a thread's root without following links in
-	// its last element.
-	stat(tid int, name string) (file, error)
 	// head reads the first bytes of a regular file in a thread's root.
 	head(tid int, name string, n int) ([]byte, error)
 	// signalled returns the credentials of the processes that kill(2) with
@@ -33,6 +32,8 @@ type credentials struct {
 	uids, gids [4]uint32
 	groups     []uint32
 	effective  uint64 // capabilities, by bit
+	// pid and group are those of its process, in its own pid namespace.
+	pid, group int
 }
 
 func (c credentials) fsuid() uint32    { return c.uids[3] }
@@ -48,6 +49,10 @@ type file struct {
 	uid, gid uint32
 }
 
+func fileOf(p supervise.Place) file {
+	return file{mode: p.Stat.Mode, uid: p.Stat.Uid, gid: p.Stat.Gid}
+}
+
 func (f file) kind() uint32   { return f.mode & unix.S_IFMT }
 func (f file) isDevice() bool { return f.kind() == unix.S_IFCHR || f.kind() == unix.S_IFBLK }
 
@@ -55,16 +60,41 @@ func (f file) isDevice() bool { return f.kind() == unix.S_IFCHR || f.kind() == u
 type procfs struct{}
 
 func (procfs) credentials(tid int) (credentials, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	status, err := readProc("/proc/" + strconv.Itoa(tid) + "/status")
 	if err != nil {
 		return credentials{}, fmt.Errorf("reading the credentials of thread %d: %w", tid, err)
 	}
 	return parseStatus(status)
 }
 
+// readProc reads a file of /proc, which is never waited for. os.ReadFile would
+// ask the runtime's poller about it, for twice the time.
+func readProc(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 0, 2048)
+	for {
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+		case n == 0:
+			return b, nil
+		}
+		if b = b[:len(b)+n]; len(b) == cap(b) {
+			b = slices.Grow(b, len(b))
+		}
+	}
+}
+
 // parseStatus reads /proc/PID/status (proc_pid_status(5)).
 func parseStatus(status []byte) (credentials, error) {
-	var c credentials
+	c := credentials{pid: innermost(status, "NStgid"), group: innermost(status, "NSpgid")}
 	found := 0
 	for line := range bytes.Lines(status) {
 		key, rest, _ := strings.Cut(string(line), ":")
@@ -177,7 +207,7 @@ func (procfs) signalled(tid, pid int) ([]credentials, error) {
 	}
 	group := -pid
 	if pid == 0 {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+		status, err := readProc("/proc/" + strconv.Itoa(tid) + "/status")
 		if err != nil {
 			return nil, fmt.Errorf("reading the process group of thread %d: %w", tid, err)
 		}
@@ -197,7 +227,7 @@ func (procfs) signalled(tid, pid int) ([]credentials, error) {
 		if n, err := strconv.Atoi(name); err != nil || n == 1 && pid == -1 || len(all) == maxSignalled {
 			continue
 		}
-		stat, err := os.ReadFile(path.Join(proc, name, "stat"))
+		stat, err := readProc(path.Join(proc, name, "stat"))
 		if err != nil || pid != -1 && processGroup(stat) != group {
 			continue // it ended meanwhile, or is of another group
 		}
@@ -209,7 +239,7 @@ func (procfs) signalled(tid, pid int) ([]credentials, error) {
 }
 
 func statusBelow(proc, name string) (credentials, error) {
-	status, err := os.ReadFile(path.Join(proc, name, "status"))
+	status, err := readProc(path.Join(proc, name, "status"))
 	if err != nil {
 		return credentials{}, fmt.Errorf("reading the credentials of process %s of the container: %w", name, err)
 	}

@@ -251,20 +251,36 @@ func (c *Call) Path(dirfd int32, addr uint64) (string, error) {
 	if text == "" {
 		return c.FD(dirfd)
 	}
-	if !path.IsAbs(text) {
-		base, err := c.base(dirfd)
-		if err != nil {
-			return "", err
-		}
-		text = base + "/" + text
+	if text, err = c.Absolute(dirfd, text); err != nil {
+		return "", err
 	}
 	return c.real(text)
+}
+
+// Absolute puts the folder that a relative path starts from in front of it:
+// the one of a descriptor, or the working folder for AT_FDCWD.
+func (c *Call) Absolute(dirfd int32, text string) (string, error) {
+	if path.IsAbs(text) {
+		return text, nil
+	}
+	base, err := c.base(dirfd)
+	return base + "/" + text, err
 }
 
 // Executable is [Call.Path] with the last element's symbolic links followed
 // as well, as the kernel does before it executes a program.
 func (c *Call) Executable(dirfd int32, addr uint64) (string, error) {
 	name, err := c.Path(dirfd, addr)
+	if err != nil {
+		return "", err
+	}
+	return c.followed(name)
+}
+
+// followed follows the links of a path's last element, of which the others
+// have none.
+func (c *Call) followed(name string) (string, error) {
+	var err error
 	for range maxLinks {
 		if err != nil {
 			return "", err

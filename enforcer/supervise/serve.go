@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -174,11 +175,7 @@ func (s *server) poll() (bool, error) {
 		{Fd: s.process, Events: unix.POLLIN},
 	}
 	for {
-		_, err := unix.Poll(p[:], -1)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
+		if err := s.wait(p[:]); err != nil {
 			return false, fmt.Errorf("waiting for a call: %w", err)
 		}
 		if p[1].Revents != 0 {
@@ -193,6 +190,28 @@ func (s *server) poll() (bool, error) {
 		if p[2].Revents != 0 {
 			s.process, p[2].Fd = -1, -1
 			s.container.Ended()
+		}
+	}
+}
+
+// atHand is how long after an answer the next call is waited for without the
+// runtime of Go being told. Told, it takes the thread's share of the processors
+// away after 20 µs and has it look for another at the call, which costs as much
+// as a whole answer; not told, it would disturb an idle supervisor every 10 ms.
+const atHand = 50 * time.Millisecond
+
+// wait waits until one of the descriptors is ready.
+func (s *server) wait(p []unix.PollFd) error {
+	if s.calls > 0 {
+		soon := unix.NsecToTimespec(atHand.Nanoseconds())
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(unsafe.Pointer(&soon)), 0, 0, 0)
+		if errno == 0 && n > 0 {
+			return nil
+		}
+	}
+	for {
+		if _, err := unix.Poll(p, -1); !errors.Is(err, unix.EINTR) {
+			return err
 		}
 	}
 }
@@ -268,7 +287,8 @@ func (s *server) reply(call *Call, v Verdict) error {
 	return nil
 }
 
+// ioctl makes one of the listener's requests, none of which waits.
 func ioctl(fd int, request uint, arg unsafe.Pointer) unix.Errno {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
+	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
 	return errno
 }
