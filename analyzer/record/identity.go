@@ -30,10 +30,8 @@ func (r *Recorder) noteIdentity(c call) error {
 		return r.noteIDs(c, "gid", a[:3])
 	case "setgroups":
 		return r.noteGroups(c)
-	case "kill", "tkill", "rt_sigqueueinfo":
+	case "kill", "tkill", "rt_sigqueueinfo", "tgkill", "rt_tgsigqueueinfo":
 		return r.noteSignal(c, int(int32(a[0])))
-	case "tgkill", "rt_tgsigqueueinfo":
-		return r.noteSignal(c, int(int32(a[1])))
 	case "chroot":
 		if err := r.needsIf(c, unix.CAP_SYS_CHROOT, "CAP_SYS_CHROOT", "chroot"); err != nil {
 			return err

@@ -28,18 +28,13 @@ const share = 100
 // is done or the process is gone; neither is an error. Peaks between two
 // samples are not seen; of a container whose samples take long there are fewer.
 func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) error {
-	next := time.NewTimer(0)
+	next := time.NewTimer(every)
 	defer next.Stop()
 	var last sample
 	lastTime := r.now()
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-next.C:
-		}
 		started := time.Now()
-		s, err := take(pid, r.peak())
+		s, err := take(pid)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			return nil
 		}
@@ -50,14 +45,12 @@ func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) err
 		r.keep(s, s.cpu-last.cpu, now.Sub(lastTime))
 		last, lastTime = s, now
 		next.Reset(max(every, share*time.Since(started)))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
 	}
-}
-
-// peak returns the highest use of memory so far, in bytes.
-func (r *Recorder) peak() int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.peaks.Memory
 }
 
 // keep raises the peaks. used is the processor time since the sample before,
@@ -75,14 +68,12 @@ func (r *Recorder) keep(s sample, used, since time.Duration) {
 }
 
 // take reads one sample. Only a missing first process is an error; others
-// come and go. Memory is left out where it cannot be more than a peak, for
-// what processes share takes the kernel a look at each of their pages.
-func take(first int, peak int64) (sample, error) {
+// come and go.
+func take(first int) (sample, error) {
 	var s sample
 	if err := s.add(first); err != nil {
 		return s, err
 	}
-	all := []int{first}
 	var st unix.Statfs_t
 	switch err := unix.Statfs(fmt.Sprintf("/proc/%d/root", first), &st); {
 	case errors.Is(err, unix.EACCES):
@@ -106,13 +97,9 @@ func take(first int, peak int64) (sample, error) {
 		if s.add(pid) != nil {
 			continue
 		}
-		all = append(all, pid)
 		if more, err := children(pid); err == nil {
 			queue = append(queue, more...)
 		}
-	}
-	if resident(all) > peak {
-		s.memory = proportional(all)
 	}
 	return s, nil
 }
@@ -131,35 +118,11 @@ func (s *sample) add(pid int) error {
 	}
 	s.pids += threads
 	s.cpu += cpu
+	// A zombie has no memory, which reads as ESRCH or nothing.
+	if rollup, err := readProc(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
+		s.memory += parsePSS(rollup)
+	}
 	return nil
-}
-
-// resident is the sum of the processes' resident sets (the second number of
-// /proc/PID/statm, in pages), which counts what they share once for each.
-func resident(pids []int) int64 {
-	var sum int64
-	for _, pid := range pids {
-		statm, err := readProc(fmt.Sprintf("/proc/%d/statm", pid))
-		fields := strings.Fields(string(statm))
-		if err != nil || len(fields) < 2 {
-			continue // it has ended
-		}
-		pages, _ := strconv.ParseInt(fields[1], 10, 64)
-		sum += pages * int64(os.Getpagesize())
-	}
-	return sum
-}
-
-// proportional is the sum of the processes' proportional set sizes. A zombie
-// has no memory, which reads as ESRCH or nothing.
-func proportional(pids []int) int64 {
-	var sum int64
-	for _, pid := range pids {
-		if rollup, err := readProc(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
-			sum += parsePSS(rollup)
-		}
-	}
-	return sum
 }
 
 // parseStat reads the threads and the processor time of /proc/PID/stat

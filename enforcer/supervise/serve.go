@@ -195,23 +195,32 @@ func (s *server) poll() (bool, error) {
 }
 
 // atHand is how long after an answer the next call is waited for without the
-// runtime of Go being told. Told, it takes the thread's share of the processors
-// away after 20 µs and has it look for another at the call, which costs as much
+// runtime of Go being told. Told, it may give the thread's share of the
+// processors away and have it look for another at the call, which costs as much
 // as a whole answer; not told, it would disturb an idle supervisor every 10 ms.
 const atHand = 50 * time.Millisecond
 
 // wait waits until one of the descriptors is ready.
 func (s *server) wait(p []unix.PollFd) error {
-	if s.calls > 0 {
-		soon := unix.NsecToTimespec(atHand.Nanoseconds())
-		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(unsafe.Pointer(&soon)), 0, 0, 0)
-		if errno == 0 && n > 0 {
-			return nil
-		}
+	if s.calls > 0 && s.waitAtHand(p) {
+		return nil
 	}
 	for {
 		if _, err := unix.Poll(p, -1); !errors.Is(err, unix.EINTR) {
 			return err
+		}
+	}
+}
+
+// waitAtHand reports whether one of the descriptors became ready within that
+// time. The runtime interrupts it when it needs the thread, as for a garbage
+// collection, and gets it between two rounds.
+func (s *server) waitAtHand(p []unix.PollFd) bool {
+	for until := time.Now().Add(atHand); ; {
+		left := unix.NsecToTimespec(max(0, int64(time.Until(until))))
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(unsafe.Pointer(&left)), 0, 0, 0)
+		if errno != unix.EINTR {
+			return errno == 0 && n > 0
 		}
 	}
 }
