@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
 	"maps"
 	"path"
@@ -109,17 +108,10 @@ func by(programs []string) string {
 			names = append(names, name)
 		}
 	}
-	const most = 3
-	switch n := len(names); {
-	case n == 0:
+	if len(names) == 0 {
 		return ""
-	case n == 1:
-		return " by " + names[0]
-	case n <= most:
-		return " by " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
-	default:
-		return fmt.Sprintf(" by %s and %d more", strings.Join(names[:most-1], ", "), n-most+1)
 	}
+	return " by " + few(names)
 }
 
 // line makes a text from a record fit for a reason: one line of characters

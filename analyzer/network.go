@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
@@ -93,8 +94,9 @@ func (p *proposer) lookups() {
 type endpoint struct {
 	protocol manifest.Protocol
 	port     uint16
-	// where is an address it was used with.
-	where string
+	// where has the addresses it was used with, or the names that they were
+	// looked up by.
+	where []string
 }
 
 func (e endpoint) key() string { return fmt.Sprintf("%s %5d", e.protocol, e.port) }
@@ -124,7 +126,7 @@ func (p *proposer) listens() []merged[endpoint] {
 		if b.fact.Port < 1024 {
 			p.warn("port %d is below 1024: an ordinary user can have it on the host's network only where the sysctl net.ipv4.ip_unprivileged_port_start allows", b.fact.Port)
 		}
-		all = addEndpoint(all, endpoint{protocol, b.fact.Port, b.fact.Address}, b.seen)
+		all = addEndpoint(all, endpoint{protocol, b.fact.Port, []string{b.fact.Address}}, b.seen)
 	}
 	return all
 }
@@ -133,6 +135,7 @@ func (p *proposer) listens() []merged[endpoint] {
 // destination: libc connects to it to learn its own address.
 func (p *proposer) connects() []merged[endpoint] {
 	var all []merged[endpoint]
+	named := p.hostNames()
 	for _, c := range gather(p.records,
 		func(r *evidence.Record) []evidence.Connect { return r.Connects },
 		func(c evidence.Connect) string {
@@ -146,8 +149,10 @@ func (p *proposer) connects() []merged[endpoint] {
 		if !ok {
 			continue
 		}
-		c.seen.Text = fmt.Sprintf("%s connected to%s", c.fact.Address, p.by(c.seen.Programs))
-		all = addEndpoint(all, endpoint{protocol, c.fact.Port, c.fact.Address}, c.seen)
+		all = addEndpoint(all, endpoint{protocol, c.fact.Port, named(c.fact.Address)}, c.seen)
+	}
+	for i := range all {
+		all[i].seen.Text = few(all[i].fact.where) + " connected to" + p.by(all[i].seen.Programs)
 	}
 	return all
 }
@@ -172,7 +177,40 @@ func addEndpoint(all []merged[endpoint], e endpoint, why Explanation) []merged[e
 		return slices.Insert(all, at, merged[endpoint]{e, why})
 	}
 	all[at].seen = both(all[at].seen, why)
+	all[at].fact.where = union(all[at].fact.where, e.where)
 	return all
+}
+
+// hostNames returns what gives the names by which an address was looked up in
+// the runs, or the address where by none.
+func (p *proposer) hostNames() func(address string) []string {
+	names := map[string][]string{}
+	for _, r := range p.records {
+		for _, n := range r.Names {
+			for _, a := range n.Addresses {
+				names[a] = union(names[a], []string{line(n.Name)})
+			}
+		}
+	}
+	return func(address string) []string {
+		if known := names[address]; known != nil {
+			return known
+		}
+		return []string{address}
+	}
+}
+
+// few names some of the things and counts the others.
+func few(things []string) string {
+	const most = 3
+	switch n := len(things); {
+	case n == 1:
+		return things[0]
+	case n <= most:
+		return strings.Join(things[:n-1], ", ") + " and " + things[n-1]
+	default:
+		return fmt.Sprintf("%s and %d more", strings.Join(things[:most-1], ", "), n-most+1)
+	}
 }
 
 // egress proposes the destination ports of a protocol: an entry each while

@@ -61,6 +61,7 @@ type Record struct {
 	Devices      []Device     `json:"devices,omitempty"`
 	Connects     []Connect    `json:"connects,omitempty"`
 	Binds        []Bind       `json:"binds,omitempty"`
+	Names        []Name       `json:"names,omitempty"`
 	IDs          []ID         `json:"ids,omitempty"`
 	Capabilities []Capability `json:"capabilities,omitempty"`
 	Limits       []Limit      `json:"limits,omitempty"`
@@ -210,6 +211,15 @@ type Bind struct {
 	Protocol string `json:"protocol"`
 	// Listening tells that listen(2) followed.
 	Listening bool `json:"listening,omitempty"`
+	Seen
+}
+
+// Name is a host name that a name server answered for.
+type Name struct {
+	// Name is what was asked for, in lower case and without the final dot.
+	Name string `json:"name"`
+	// Addresses are the IP addresses in the answers, sorted.
+	Addresses []string `json:"addresses"`
 	Seen
 }
 

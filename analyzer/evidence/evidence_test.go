@@ -31,6 +31,7 @@ func full() *Record {
 		Devices:      []Device{{Path: "/dev/kvm", Write: true, Seen: seen}},
 		Connects:     []Connect{{Family: "inet", Address: "192.0.2.1", Port: 53, Protocol: "udp", Seen: seen}},
 		Binds:        []Bind{{Family: "inet", Address: "0.0.0.0", Port: 80, Protocol: "tcp", Listening: true, Seen: seen}},
+		Names:        []Name{{Name: "api.example.com", Addresses: []string{"192.0.2.1"}, Seen: seen}},
 		IDs:          []ID{{Kind: "uid", ID: 33, Seen: seen}},
 		Capabilities: []Capability{{Name: "CAP_SETUID", Example: "setuid(33)", Seen: seen}},
 		Limits:       []Limit{{Resource: "nofile", Value: 1024, Seen: seen}},

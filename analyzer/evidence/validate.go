@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"strings"
 
@@ -71,6 +72,7 @@ func (r *Record) Validate() error {
 		c.path(at+".path", d.Path)
 	}
 	r.validateSockets(&c)
+	r.validateNames(&c)
 	r.validateProcesses(&c)
 	return c.err
 }
@@ -87,6 +89,18 @@ func (r *Record) validateSockets(c *checker) {
 		c.seen(at, s.Seen)
 		c.that(s.Family == "inet" || s.Family == "inet6", "%s.family: unknown family %q", at, s.Family)
 		c.that(isProtocol(s.Protocol), "%s.protocol: unknown protocol %q", at, s.Protocol)
+	}
+}
+
+func (r *Record) validateNames(c *checker) {
+	for i, n := range r.Names {
+		at := fmt.Sprintf("names[%d]", i)
+		c.seen(at, n.Seen)
+		c.that(n.Name != "", "%s.name: missing", at)
+		for _, a := range n.Addresses {
+			_, err := netip.ParseAddr(a)
+			c.that(err == nil, "%s.addresses: %q is not an IP address", at, a)
+		}
 	}
 }
 

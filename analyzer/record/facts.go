@@ -59,6 +59,7 @@ type facts struct {
 	devices      map[string]*evidence.Device
 	connects     map[accessKey]*evidence.Connect
 	binds        map[accessKey]*evidence.Bind
+	names        map[string]*evidence.Name
 	ids          map[idKey]*evidence.ID
 	capabilities map[string]*evidence.Capability
 	limits       map[string]*evidence.Limit
@@ -103,6 +104,7 @@ func newFacts() facts {
 		devices:      map[string]*evidence.Device{},
 		connects:     map[accessKey]*evidence.Connect{},
 		binds:        map[accessKey]*evidence.Bind{},
+		names:        map[string]*evidence.Name{},
 		ids:          map[idKey]*evidence.ID{},
 		capabilities: map[string]*evidence.Capability{},
 		limits:       map[string]*evidence.Limit{},
@@ -268,6 +270,7 @@ func (f *facts) fill(r *evidence.Record) {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Address, b.Address),
 			cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
 	})
+	r.Names = list(f.names, func(a, b evidence.Name) int { return cmp.Compare(a.Name, b.Name) })
 	r.IDs = list(f.ids, func(a, b evidence.ID) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})

@@ -58,6 +58,7 @@ type Recorder struct {
 	checked map[check]bool
 	threads threads
 	uses    uses
+	askers  map[string]bool // programs that ask for names
 }
 
 var _ supervise.Policy = (*Recorder)(nil)
@@ -74,7 +75,7 @@ func newRecorder(o Options, w world) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checked: map[check]bool{}, threads: newThreads(), uses: uses{}}
+	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checked: map[check]bool{}, threads: newThreads(), uses: uses{}, askers: map[string]bool{}}
 	// A record that could not be encoded at the end is refused now.
 	if err := r.Record().Validate(); err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
@@ -180,6 +181,8 @@ func (r *Recorder) noteEffects(c call) error {
 		return r.noteOpening(c)
 	case "connect", "bind", "listen", "sendto", "sendmsg", "sendmmsg", "socket":
 		return r.noteSocket(c)
+	case "recvfrom", "recvmsg", "recvmmsg":
+		return r.noteAnswer(c)
 	case "setrlimit", "prlimit64":
 		return r.noteLimit(c)
 	}

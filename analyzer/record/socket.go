@@ -70,7 +70,7 @@ func (r *Recorder) noteDestination(c call, fd int32, addr, length uint64) error 
 				return err
 			}
 		}
-		r.noteConnect(evidence.Connect{Family: "unix", Address: text(name)}, r.at(c))
+		r.noteConnect(c, evidence.Connect{Family: "unix", Address: text(name)})
 		return nil
 	}
 	to, err := supervise.ParseAddress(b)
@@ -81,16 +81,17 @@ func (r *Recorder) noteDestination(c call, fd int32, addr, length uint64) error 
 	if err != nil {
 		return err
 	}
-	r.noteConnect(evidence.Connect{
+	r.noteConnect(c, evidence.Connect{
 		Family: family(to), Address: to.Addr().String(), Port: to.Port(), Protocol: protocol,
-	}, r.at(c))
+	})
 	return nil
 }
 
-func (r *Recorder) noteConnect(v evidence.Connect, o occasion) {
+func (r *Recorder) noteConnect(c call, v evidence.Connect) {
+	r.noteAsking(c, v)
 	key := accessKey{v.Family, v.Address, v.Protocol, v.Port}
 	f := entry(&r.facts, r.facts.connects, "connects", maxSockets, key, v, v.Address)
-	r.facts.see(&f.Seen, o)
+	r.facts.see(&f.Seen, r.at(c))
 }
 
 func (r *Recorder) noteBind(c call) error {
