@@ -152,6 +152,9 @@ func nginx() *evidence.Record {
 			}
 			r.Names = []evidence.Name{{Name: "api.example.com", Addresses: []string{"192.0.2.7"}, Seen: seen(2, 890, master)}}
 			r.IDs = []evidence.ID{{Kind: "uid", ID: 33, Seen: seen(2, 20, master)}, {Kind: "gid", ID: 33, Seen: seen(2, 19, master)}}
+			r.Signals = []evidence.Signal{
+				{Number: 15, To: evidence.OtherGroup, Seen: once}, {Number: 10, To: evidence.OwnGroup, Seen: once},
+			}
 			r.Limits = []evidence.Limit{{Resource: "nofile", Value: 4096, Seen: once}}
 			r.Peaks = evidence.Peaks{Memory: 24_500_000, Written: 200_000, PIDs: 3, MilliCPU: 900}
 		},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -109,6 +111,12 @@ func (p *proposer) observedCalls() (map[string]proposedCall, error) {
 			calls[info.Name] = merged
 		}
 	}
+	if kill, seen := calls["kill"]; seen {
+		if to := p.signals(); to != "" {
+			kill.why.Text += ": " + to
+			calls["kill"] = kill
+		}
+	}
 	for name, c := range calls {
 		c.values = gather(p.records,
 			func(r *evidence.Record) []evidence.Values {
@@ -124,6 +132,28 @@ func (p *proposer) observedCalls() (map[string]proposedCall, error) {
 		calls[name] = c
 	}
 	return calls, nil
+}
+
+// signals names the signals that were sent past the sender's own process group,
+// which is what a terminal signals as one.
+func (p *proposer) signals() string {
+	var names []string
+	for _, s := range gather(p.records,
+		func(r *evidence.Record) []evidence.Signal { return r.Signals },
+		func(s evidence.Signal) string { return fmt.Sprintf("%2d %s", s.Number, s.To) },
+		func(s evidence.Signal) evidence.Seen { return s.Seen }, nil) {
+		name := cmp.Or(unix.SignalName(unix.Signal(s.fact.Number)), fmt.Sprintf("signal %d", s.fact.Number))
+		switch s.fact.To {
+		case evidence.OtherGroup:
+			names = append(names, name+" to another process group")
+		case evidence.Everyone:
+			names = append(names, name+" to all processes")
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return few(names)
 }
 
 // withoutEffect reports whether a call was tried but did nothing, so that a

@@ -64,6 +64,7 @@ type Record struct {
 	Names        []Name       `json:"names,omitempty"`
 	IDs          []ID         `json:"ids,omitempty"`
 	Capabilities []Capability `json:"capabilities,omitempty"`
+	Signals      []Signal     `json:"signals,omitempty"`
 	Limits       []Limit      `json:"limits,omitempty"`
 	Peaks        Peaks        `json:"peaks"`
 }
@@ -238,6 +239,24 @@ type Capability struct {
 	Name string `json:"name"`
 	// Example says what it was first needed for.
 	Example string `json:"example,omitempty"`
+	Seen
+}
+
+// Target is whom a signal was sent to, seen from the sender.
+type Target string
+
+// The targets, nearest first.
+const (
+	OwnGroup   Target = "group"   // another process of its group, or all of it
+	OtherGroup Target = "foreign" // a process of another group, or all of one
+	Everyone   Target = "all"     // kill(-1)
+)
+
+// Signal is a signal that a process sent to others.
+type Signal struct {
+	// Number is that of the kernel, from 0, which only asks, to 64.
+	Number int    `json:"number"`
+	To     Target `json:"to"`
 	Seen
 }
 

@@ -34,6 +34,7 @@ func full() *Record {
 		Names:        []Name{{Name: "api.example.com", Addresses: []string{"192.0.2.1"}, Seen: seen}},
 		IDs:          []ID{{Kind: "uid", ID: 33, Seen: seen}},
 		Capabilities: []Capability{{Name: "CAP_SETUID", Example: "setuid(33)", Seen: seen}},
+		Signals:      []Signal{{Number: 15, To: OtherGroup, Seen: seen}},
 		Limits:       []Limit{{Resource: "nofile", Value: 1024, Seen: seen}},
 		Peaks:        Peaks{Memory: 1 << 20, Written: 4096, PIDs: 3, MilliCPU: 900},
 	}
@@ -78,7 +79,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	for _, test := range []struct{ name, data, want string }{
 		{"nothing", "", "EOF"},
-		{"truncated", good[:len(good)/2], "unexpected EOF"},
+		{"truncated", good[:strings.Index(good, `"calls"`)+4], "unexpected EOF"},
 		{"data after it", good + "{}", "data after the record"},
 		{"another version", replace(`"version": 1`, `"version": 2`), "version: 2"},
 		{"unknown member", replace(`"kernel"`, `"colonel"`), `unknown member "colonel"`},

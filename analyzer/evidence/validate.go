@@ -115,6 +115,12 @@ func (r *Record) validateProcesses(c *checker) {
 		c.seen(at, d.Seen)
 		c.that(strings.HasPrefix(d.Name, "CAP_"), "%s.name: %q is not a capability", at, d.Name)
 	}
+	for i, s := range r.Signals {
+		at := fmt.Sprintf("signals[%d]", i)
+		c.seen(at, s.Seen)
+		c.that(s.Number >= 0 && s.Number <= 64, "%s.number: %d is not from 0 to 64", at, s.Number)
+		c.that(s.To == OwnGroup || s.To == OtherGroup || s.To == Everyone, "%s.to: unknown target %q", at, s.To)
+	}
 	for i, l := range r.Limits {
 		at := fmt.Sprintf("limits[%d]", i)
 		c.seen(at, l.Seen)

@@ -151,14 +151,18 @@ func TestIdentity(t *testing.T) {
 			c.make(t, r, "setgroups", 1<<31-1, c.put(nil))
 		}, []string{"CAP_SETGID: setgroups"}},
 		{"signals", func(t *testing.T, c *container, r *Recorder) {
-			c.targets = map[int][]credentials{7: {as(hostRoot, 0)}, -8: {as(hostRoot, 0), as(hostWWW, 0)}}
+			foreign := as(hostWWW, 0)
+			foreign.group, c.cred.pid = 8, 5
+			c.targets = map[int][]credentials{7: {as(hostRoot, 0)}, -8: {as(hostRoot, 0), foreign}, -1: {foreign}}
 			c.make(t, r, "kill", 7, 15)
 			if n := len(r.Record().Capabilities); n != 0 {
 				t.Errorf("%d capabilities for a signal to its own", n)
 			}
 			c.make(t, r, "kill", 99, 15) // gone
 			c.make(t, r, "kill", 0xfffffff8, 15)
-		}, []string{"CAP_KILL: kill to a process of another user"}},
+			c.make(t, r, "kill", 0xffffffff, 9)
+			c.make(t, r, "tgkill", 5, 8, 10) // itself
+		}, []string{"CAP_KILL: kill to a process of another user", "signal 9 to all", "signal 15 to foreign", "signal 15 to group"}},
 		{"privileges given up", func(t *testing.T, c *container, r *Recorder) {
 			c.make(t, r, "prctl", unix.PR_CAPBSET_DROP, 1)
 			c.make(t, r, "prctl", unix.PR_SET_NAME)

@@ -48,6 +48,11 @@ type idKey struct {
 	id   uint32
 }
 
+type signalKey struct {
+	number int
+	to     evidence.Target
+}
+
 // facts is what has been seen, one entry for each distinct fact.
 type facts struct {
 	calls        map[callKey]*evidence.Call
@@ -62,6 +67,7 @@ type facts struct {
 	names        map[string]*evidence.Name
 	ids          map[idKey]*evidence.ID
 	capabilities map[string]*evidence.Capability
+	signals      map[signalKey]*evidence.Signal
 	limits       map[string]*evidence.Limit
 
 	truncated       map[string]uint64
@@ -107,6 +113,7 @@ func newFacts() facts {
 		names:        map[string]*evidence.Name{},
 		ids:          map[idKey]*evidence.ID{},
 		capabilities: map[string]*evidence.Capability{},
+		signals:      map[signalKey]*evidence.Signal{},
 		limits:       map[string]*evidence.Limit{},
 		truncated:    map[string]uint64{},
 	}
@@ -275,6 +282,9 @@ func (f *facts) fill(r *evidence.Record) {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})
 	r.Capabilities = list(f.capabilities, func(a, b evidence.Capability) int { return cmp.Compare(a.Name, b.Name) })
+	r.Signals = list(f.signals, func(a, b evidence.Signal) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.To, b.To))
+	})
 	r.Limits = list(f.limits, func(a, b evidence.Limit) int { return cmp.Compare(a.Resource, b.Resource) })
 }
 

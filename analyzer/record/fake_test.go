@@ -279,6 +279,9 @@ func summary(r *evidence.Record) []string {
 	for _, k := range r.Capabilities {
 		add("%s: %s", k.Name, k.Example)
 	}
+	for _, s := range r.Signals {
+		add("signal %d to %s", s.Number, s.To)
+	}
 	for _, l := range r.Limits {
 		add("limit %s %d", l.Resource, l.Value)
 	}

@@ -30,8 +30,10 @@ func (r *Recorder) noteIdentity(c call) error {
 		return r.noteIDs(c, "gid", a[:3])
 	case "setgroups":
 		return r.noteGroups(c)
-	case "kill", "tkill", "rt_sigqueueinfo", "tgkill", "rt_tgsigqueueinfo":
-		return r.noteSignal(c, int(int32(a[0])))
+	case "kill", "rt_sigqueueinfo":
+		return r.noteSignal(c, int(int32(a[0])), a[1])
+	case "tgkill", "rt_tgsigqueueinfo":
+		return r.noteSignal(c, int(int32(a[0])), a[2])
 	case "chroot":
 		if err := r.needsIf(c, unix.CAP_SYS_CHROOT, "CAP_SYS_CHROOT", "chroot"); err != nil {
 			return err
@@ -104,12 +106,13 @@ func lookupHost(maps []plan.IDMap, id uint32) (uint32, bool) {
 	return host, host != ^uint32(0)
 }
 
-// noteSignal notes CAP_KILL for a signal to another user's process, by the
-// kernel's rule: the sender's real or effective id must be the receiver's
-// real or saved one (kernel/signal.c, kill_ok_by_cred).
-func (r *Recorder) noteSignal(c call, pid int) error {
+// noteSignal notes a signal to other processes, and CAP_KILL for one to another
+// user's, by the kernel's rule: the sender's real or effective id must be the
+// receiver's real or saved one (kernel/signal.c, kill_ok_by_cred). A thread's
+// own process is nobody else.
+func (r *Recorder) noteSignal(c call, pid int, number uint64) error {
 	cred, err := r.credentials(c)
-	if err != nil || !cred.has(unix.CAP_KILL) || pid == cred.pid {
+	if err != nil || pid == cred.pid || number > 64 {
 		return err
 	}
 	targets, err := r.world.signalled(c.tid, pid)
@@ -119,13 +122,23 @@ func (r *Recorder) noteSignal(c call, pid int) error {
 		}
 		return err
 	}
+	to, others := evidence.OwnGroup, false
+	own := cred.uids[:2]
 	for _, t := range targets {
-		own := cred.uids[:2]
-		if !slices.Contains(own, t.uids[0]) && !slices.Contains(own, t.uids[2]) {
-			r.needs(c, "CAP_KILL", fmt.Sprintf("%s to a process of another user", c.name))
-			return nil
+		if t.group != cred.group {
+			to = evidence.OtherGroup
 		}
+		others = others || !slices.Contains(own, t.uids[0]) && !slices.Contains(own, t.uids[2])
 	}
+	if others && cred.has(unix.CAP_KILL) {
+		r.needs(c, "CAP_KILL", fmt.Sprintf("%s to a process of another user", c.name))
+	}
+	if pid == -1 {
+		to = evidence.Everyone
+	}
+	key := signalKey{int(number), to}
+	s := entry(&r.facts, r.facts.signals, "signals", maxOthers, key, evidence.Signal{Number: key.number, To: to})
+	r.facts.see(&s.Seen, r.at(c))
 	return nil
 }
 
