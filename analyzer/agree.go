@@ -96,6 +96,11 @@ func agree(records []*evidence.Record) error {
 		if r.Architecture != first.Architecture {
 			return &ConflictError{i + 1, "architecture", r.Architecture, first.Architecture}
 		}
+		// Of one image digest there is one C library, unless it lies on a
+		// volume.
+		if r.Libc != "" && first.Libc != "" && r.Libc != first.Libc {
+			return &ConflictError{i + 1, "C library", r.Libc, first.Libc}
+		}
 	}
 	return nil
 }

@@ -72,6 +72,9 @@ func (w *cueWriter) header() {
 	w.printf("//\n")
 	w.comment("What was watched is in it; what did not happen in these runs is not.")
 	w.comment(leftOpen(w.proposal.Manifest))
+	if text := w.proposal.Coverage; text != "" {
+		w.comment("Coverage: " + text + ".")
+	}
 	for _, warning := range w.proposal.Warnings {
 		w.comment("NOTE: " + warning)
 	}

@@ -66,6 +66,9 @@ type Proposal struct {
 	Warnings []string
 	// Runs are the records that it was made from.
 	Runs []*evidence.Record
+	// Coverage, where not empty, is a line on how much of the watching has
+	// shown nothing new; see package coverage.
+	Coverage string
 
 	// at explains each permission by its place in the manifest.
 	at map[string]Explanation
