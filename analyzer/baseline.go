@@ -21,10 +21,7 @@ var baseline = [...]string{
 // that its descriptors do not, and are allowed inside the kernel while
 // recording; a proposal has those that the image's code can make, or may be
 // able to.
-var hot = [...]string{
-	"clock_nanosleep", "epoll_ctl", "fcntl", "fstat", "gettid", "nanosleep",
-	"rt_sigaction", "sched_getaffinity", "sigaltstack",
-}
+var hot = [...]string{"epoll_ctl", "fcntl", "nanosleep", "rt_sigaction"}
 
 // rare is what every program may come to make and few runs show. tgkill(2)
 // is how abort(3) ends a program, and how the runtime of Go stops a thread that
