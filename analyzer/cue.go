@@ -75,6 +75,9 @@ func (w *cueWriter) header() {
 	if text := w.proposal.Coverage; text != "" {
 		w.comment("Coverage: " + text + ".")
 	}
+	if w.proposal.Trials != "" {
+		w.comment(w.proposal.Trials)
+	}
 	for _, warning := range w.proposal.Warnings {
 		w.comment("NOTE: " + warning)
 	}
@@ -102,7 +105,8 @@ func (w *cueWriter) evidence(list string, i int) string {
 
 func (w *cueWriter) evidenceAt(place string) string {
 	var texts []string
-	if e, ok := w.proposal.at[place]; ok && e.Count > 0 {
+	e := w.proposal.at[place]
+	if e.Count > 0 {
 		text := count(int(min(e.Count, 1<<31-1)), "time")
 		if n := len(w.proposal.Runs); n > 1 {
 			text += fmt.Sprintf(" in %d of %d runs", len(e.Runs), n)
@@ -112,10 +116,14 @@ func (w *cueWriter) evidenceAt(place string) string {
 	if part, has := w.parts[place]; has {
 		texts = append(texts, count(len(part.Needing), "known CVE"))
 	}
-	if texts == nil {
+	text := strings.Join(texts, ", ")
+	if need := e.need(); need != "" {
+		text = strings.TrimPrefix(text+"; "+need, "; ")
+	}
+	if text == "" {
 		return ""
 	}
-	return " // " + strings.Join(texts, ", ")
+	return " // " + text
 }
 
 // leftOpen says how much of the kernel a manifest opens, beside the profile

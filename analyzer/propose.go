@@ -54,6 +54,10 @@ type Explanation struct {
 	First int64  `json:"first,omitempty"`
 	// Programs used it; sorted.
 	Programs []string `json:"programs,omitempty"`
+	// Need is what trials without the permission have shown; empty where
+	// there were none. NeedReason is why, in one line.
+	Need       Need   `json:"need,omitempty"`
+	NeedReason string `json:"needReason,omitempty"`
 }
 
 // Proposal is a manifest and why it is as it is.
@@ -69,6 +73,9 @@ type Proposal struct {
 	// Coverage, where not empty, is a line on how much of the watching has
 	// shown nothing new; see package coverage.
 	Coverage string
+	// Trials says in a line what the trials were that found which permissions
+	// are needed; empty where there were none.
+	Trials string
 
 	// at explains each permission by its place in the manifest.
 	at map[string]Explanation

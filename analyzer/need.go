@@ -1,0 +1,126 @@
+package analyzer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/least-privilege/lpm/manifest"
+)
+
+// Need says whether a workload passes without a permission.
+type Need string
+
+const (
+	// Needed permissions are those without which a run of the workload failed.
+	Needed Need = "needed"
+	// Unneeded permissions are those that were all left out together in runs
+	// that passed. Another workload may need them.
+	Unneeded Need = "unneeded"
+	// Undecided permissions were not tried, or the trials do not agree.
+	Undecided Need = "undecided"
+)
+
+// Finding is what trials without a permission have shown.
+type Finding struct {
+	Need Need
+	// Reason is a line that says why, such as what a failing run printed.
+	Reason string
+}
+
+// Mark adds what trials have found, by the IDs of permissions, and a line on
+// the trials as a whole. All permissions stay. An unneeded one that is more
+// than normal becomes optional, so that the reviewer is asked about it: without
+// it the workload passes. The others do not, for being asked about dozens of
+// harmless ones is no review.
+func (p *Proposal) Mark(findings map[string]Finding, summary string) {
+	p.Trials = line(summary)
+	for _, permission := range p.Manifest.Permissions() {
+		f, ok := findings[permission.ID]
+		e, known := p.at[permission.Path]
+		if !ok || !known {
+			continue
+		}
+		e.Need, e.NeedReason = f.Need, line(f.Reason)
+		p.at[permission.Path], p.Why[permission.ID] = e, e
+		if f.Need == Unneeded && permission.Level != manifest.Normal {
+			if note := p.noteAt(permission.Path); note != nil {
+				note.Optional = true
+				note.Reason = line(note.Reason + "; the workload passed without it")
+			}
+		}
+	}
+}
+
+// Narrowed returns the proposal of a manifest that allows less. origin gives
+// the places that its entries had before, by those that they have.
+func (p *Proposal) Narrowed(m *manifest.Manifest, origin map[string]string) *Proposal {
+	n := *p
+	n.Manifest, n.Why, n.at = m, map[string]Explanation{}, map[string]Explanation{}
+	for place, e := range p.at {
+		if _, listed := origin[place]; !listed && !inList(place) {
+			n.at[place] = e
+		}
+	}
+	for place, before := range origin {
+		if e, ok := p.at[before]; ok {
+			n.at[place] = e
+		}
+	}
+	for _, permission := range m.Permissions() {
+		if e, ok := n.at[permission.Path]; ok {
+			n.Why[permission.ID] = e
+		}
+	}
+	return &n
+}
+
+// inList reports whether a place is an entry of a list.
+func inList(place string) bool { return place != "" && place[len(place)-1] == ']' }
+
+// noteAt returns the note of the entry at a place, nil where it has none.
+func (p *Proposal) noteAt(place string) *manifest.Note {
+	m := p.Manifest
+	switch place {
+	case "identity":
+		return &m.Identity.Note
+	case "network":
+		return &m.Network.Note
+	}
+	for _, list := range []struct {
+		name string
+		n    int
+		note func(i int) *manifest.Note
+	}{
+		{"syscalls.allow", len(m.Syscalls.Allow), func(i int) *manifest.Note { return &m.Syscalls.Allow[i].Note }},
+		{"capabilities", len(m.Capabilities), func(i int) *manifest.Note { return &m.Capabilities[i].Note }},
+		{"execute", len(m.Execute), func(i int) *manifest.Note { return &m.Execute[i].Note }},
+		{"filesystem.writable", len(m.Filesystem.Writable), func(i int) *manifest.Note { return &m.Filesystem.Writable[i].Note }},
+		{"mounts", len(m.Mounts), func(i int) *manifest.Note { return &m.Mounts[i].Note }},
+		{"devices", len(m.Devices), func(i int) *manifest.Note { return &m.Devices[i].Note }},
+		{"network.egress", len(m.Network.Egress), func(i int) *manifest.Note { return &m.Network.Egress[i].Note }},
+		{"network.listen", len(m.Network.Listen), func(i int) *manifest.Note { return &m.Network.Listen[i].Note }},
+	} {
+		for i := range list.n {
+			if place == fmt.Sprintf("%s[%d]", list.name, i) {
+				return list.note(i)
+			}
+		}
+	}
+	return nil
+}
+
+// need says in a few words whether the permission is needed; nothing where it
+// was not tried for every program needs it.
+func (e Explanation) need() string {
+	const most = 120
+	reason := e.NeedReason
+	switch {
+	case e.Need == "" || e.Need == Undecided && e.Basis == Always:
+		return ""
+	case e.Need == Unneeded || reason == "":
+		return string(e.Need)
+	case len(reason) > most:
+		reason = strings.ToValidUTF8(reason[:most], "") + "…"
+	}
+	return string(e.Need) + ": " + reason
+}
