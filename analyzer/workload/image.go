@@ -82,3 +82,10 @@ func stopSignal(text string) (syscall.Signal, error) {
 func signalName(s syscall.Signal) string {
 	return cmp.Or(unix.SignalName(s), "signal "+strconv.Itoa(int(s)))
 }
+
+// ExposesTCP reports whether an image's ExposedPorts have a TCP port, for which
+// an exercise waits.
+func ExposesTCP(list []string) (bool, error) {
+	ports, err := exposed(list)
+	return firstTCP(ports) != 0, err
+}

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/least-privilege/lpm/analyzer"
@@ -16,20 +17,9 @@ import (
 // prepare makes everything ready up to the start. The run's tree is the
 // caller's to close.
 func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
-	image, err := s.Config(j.Image)
+	r, err := newRun(ctx, s, j)
 	if err != nil {
 		return nil, err
-	}
-	config := enforcer.Config(image.Config)
-	r := &run{job: j, config: config}
-	if r.ports, err = exposed(config.Ports); err != nil {
-		return nil, err
-	}
-	if r.stop, err = stopSignal(image.Config.StopSignal); err != nil {
-		return nil, err
-	}
-	if first := firstTCP(r.ports); j.Exercise != "" && first != 0 && open(ctx, first) {
-		return nil, &PortTakenError{Port: first}
 	}
 	host, err := enforcer.Probe(ctx)
 	if err != nil {
@@ -38,29 +28,64 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if r.job.Identity == "" {
 		r.job.Identity = r.bestIdentity(host)
 	}
-	j.Progress(fmt.Sprintf("preparing %s", name(j.Image)))
-	if r.tree, err = s.Tree(ctx, j.Image, treeKind(r.job.Identity)); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			r.tree.Close()
-		}
-	}()
 	r.job.Options.Identity = r.job.Identity
 	r.job.Options.Baseline = analyzer.Unwatched(host.Architecture)
-	r.prepared, err = enforcer.Prepare(ctx, enforcer.Job{
-		Mode: plan.Record, Digest: j.Image.Digest.String(), Config: config,
-		Tree: r.tree.Path, Options: r.job.Options,
-		Folders: enforcer.Folders{Store: s.Dir(), Prepared: s.PreparedDir, Volume: j.Volume},
-	})
-	if err != nil {
+	if err := r.launch(ctx, s, plan.Record, nil); err != nil {
 		return nil, err
 	}
 	if r.recorder, err = r.newRecorder(host); err != nil {
+		return nil, errors.Join(err, r.tree.Close())
+	}
+	return r, nil
+}
+
+// prepareTrial is prepare for a run under a manifest.
+func prepareTrial(ctx context.Context, s *store.Store, j Job, m *manifest.Manifest) (*run, error) {
+	r, err := newRun(ctx, s, j)
+	if err != nil {
+		return nil, err
+	}
+	r.job.Identity = m.Identity.Mode
+	if err := r.launch(ctx, s, plan.Enforce, m); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// newRun looks at the image's configuration, and whether its port is free.
+func newRun(ctx context.Context, s *store.Store, j Job) (*run, error) {
+	image, err := s.Config(j.Image)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{job: j, config: enforcer.Config(image.Config)}
+	if r.ports, err = exposed(r.config.Ports); err != nil {
+		return nil, err
+	}
+	if r.stop, err = stopSignal(image.Config.StopSignal); err != nil {
+		return nil, err
+	}
+	if first := firstTCP(r.ports); j.Exercise != "" && first != 0 && open(ctx, first) {
+		return nil, &PortTakenError{Port: first}
+	}
+	return r, nil
+}
+
+// launch unpacks the image and makes the container ready.
+func (r *run) launch(ctx context.Context, s *store.Store, mode plan.Mode, m *manifest.Manifest) (err error) {
+	r.job.Progress(fmt.Sprintf("preparing %s", name(r.job.Image)))
+	if r.tree, err = s.Tree(ctx, r.job.Image, treeKind(r.job.Identity)); err != nil {
+		return err
+	}
+	r.prepared, err = enforcer.Prepare(ctx, enforcer.Job{
+		Mode: mode, Digest: r.job.Image.Digest.String(), Config: r.config, Manifest: m,
+		Tree: r.tree.Path, Options: r.job.Options,
+		Folders: enforcer.Folders{Store: s.Dir(), Prepared: s.PreparedDir, Volume: r.job.Volume},
+	})
+	if err != nil {
+		return errors.Join(err, r.tree.Close())
+	}
+	return nil
 }
 
 // bestIdentity is a range where the account has one, for then nothing that a

@@ -26,6 +26,7 @@ type run struct {
 	stop     syscall.Signal
 	tree     *store.Tree
 	prepared *enforcer.Prepared
+	// recorder is nil in a run under a manifest.
 	recorder *record.Recorder
 
 	// signals go to the container's first process.
@@ -54,19 +55,21 @@ func (r *run) conduct(ctx context.Context) error {
 	defer r.signals.Close()
 	r.ended = make(chan struct{})
 	started := make(chan int, 1)
-	r.job.Progress("recording, on this machine's network")
+	observer := container.Observer{}
+	if r.recorder != nil {
+		r.job.Progress("recording, on this machine's network")
+		observer.Policy = r.recorder
+	}
 	streams, attach := r.streams()
 	go func() {
 		defer close(r.ended)
 		var attached sync.WaitGroup
 		var attachErr error
-		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, container.Observer{
-			Policy: r.recorder,
-			Started: func(pid int) {
-				attached.Go(func() { attachErr = attach(ctx) })
-				started <- pid
-			},
-		})
+		observer.Started = func(pid int) {
+			attached.Go(func() { attachErr = attach(ctx) })
+			started <- pid
+		}
+		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, observer)
 		attached.Wait()
 		r.err = errors.Join(r.err, attachErr)
 	}()
@@ -94,10 +97,15 @@ func (r *run) streams() (container.Streams, func(context.Context) error) {
 	}
 }
 
-// sample keeps the peaks until the container ends.
+// sample keeps the peaks, where there is a recorder, until the container ends.
 func (r *run) sample(ctx context.Context, pid int) <-chan error {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
+	if r.recorder == nil {
+		cancel()
+		done <- nil
+		return done
+	}
 	go func() {
 		<-r.ended
 		cancel()

@@ -56,6 +56,8 @@ type Job struct {
 	// Interrupt ends the run early: the first value as For does, the second
 	// kills the container. Before the container runs, the first cancels.
 	Interrupt <-chan os.Signal
+	// Limit kills the container of a [Trial] after that time; 0 is no limit.
+	Limit time.Duration
 	// Progress, where not nil, is told in a line what happens next.
 	Progress func(line string)
 	// Version is lpm's own, for the record.
@@ -88,15 +90,7 @@ const (
 // Run runs a job with the images and folders of a store. The error is lpm's
 // own, or ctx's; whether the workload passed is in the outcome.
 func Run(ctx context.Context, s *store.Store, j Job) (*Outcome, error) {
-	if j.Ready == 0 {
-		j.Ready = defaultReady
-	}
-	if j.Grace == 0 {
-		j.Grace = defaultGrace
-	}
-	if j.Progress == nil {
-		j.Progress = func(string) {}
-	}
+	j = j.withDefaults()
 	var r *run
 	err := interruptible(ctx, j.Interrupt, func(ctx context.Context) (err error) {
 		r, err = prepare(ctx, s, j)
@@ -112,6 +106,20 @@ func Run(ctx context.Context, s *store.Store, j Job) (*Outcome, error) {
 		return nil, err
 	}
 	return r.outcome()
+}
+
+// withDefaults returns the job with what its zero values stand for.
+func (j Job) withDefaults() Job {
+	if j.Ready == 0 {
+		j.Ready = defaultReady
+	}
+	if j.Grace == 0 {
+		j.Grace = defaultGrace
+	}
+	if j.Progress == nil {
+		j.Progress = func(string) {}
+	}
+	return j
 }
 
 // interruptible cancels the work at the first interrupt.
