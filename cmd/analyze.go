@@ -39,6 +39,7 @@ type analyzeFlags struct {
 	from        []string
 	output      string
 	evidence    string
+	prove       proveFlags
 }
 
 func newAnalyze(s *session) *cobra.Command {
@@ -68,12 +69,37 @@ other things at its first start than at later ones: with --volume it finds what
 an earlier run has written, and --from proposes from the records of both.
 
 Of a run whose command or exercise fails nothing is proposed or kept, unless
---keep-going says so, and the exit code is that of what failed.`,
+--keep-going says so, and the exit code is that of what failed.
+
+With --prove the workload is then run again and again under enforcement, each
+time with something left out: a permission, one value of a call's argument, or a
+group that is probably not needed. Without an --exercise or --for the command has
+to end by itself, and its status is the verdict. A permission is
+
+  needed     if the workload failed without it, twice;
+  unneeded   if it passed, three times in a row, without this and all others that
+             are unneeded together;
+  undecided  if it was not tried, or trials do not agree.
+
+At first all is granted: a workload that then passes only sometimes, or never, is
+an error. Calls that every program needs are tried with --prove-all alone, bounds
+on resources never. The proposal keeps what is unneeded, with a comment, and lets
+the reviewer deny what of it is dangerous or special; --drop-unneeded leaves all
+of it out. Another workload may need it: give the exercise everything that the
+container will have to do.
+
+FILE.prove has the record, the outcomes so far, with which the same command goes
+on after Ctrl-C, what failing runs printed, and results.json. Runs on this
+machine's network are made one at a time, for they want the same ports. --prove
+with --manifest tries a manifest that there is, with --from one that is proposed
+from records.`,
 		Example: `  lpm analyze redis -o redis.cue --exercise 'redis-benchmark -p $LPM_PORT -q'
   lpm analyze nginx --for 30s --evidence nginx.json >nginx.cue
   lpm analyze debian -- sh -c 'apt-get --version'
   lpm analyze postgres --volume trial:/var/lib/postgresql/data --evidence first.json
-  lpm analyze --from first.json second.json`,
+  lpm analyze --from first.json second.json
+  lpm analyze redis -o redis.cue --prove --exercise 'redis-benchmark -p $LPM_PORT -q'
+  lpm analyze redis --prove --manifest redis.cue --prove-dir trials --exercise ./try`,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write the proposal to `FILE`")
@@ -91,10 +117,19 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 	flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "start in `FOLDER` instead of the image's own")
 	flags.StringArrayVar(&f.volumes, "volume", nil, "mount `SOURCE:PATH[:ro]`, a volume or a folder, which keeps what is written there")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
-	for _, name := range []string{"evidence", "for", "exercise", "ready", "keep-going", "identity", "interactive", "tty", "env", "user", "workdir", "volume", "entrypoint"} {
+	f.prove.add(c)
+	for _, name := range []string{"evidence", "keep-going", "identity", "interactive", "tty", "entrypoint"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
 	c.Args = func(c *cobra.Command, args []string) error {
+		if err := f.prove.check(c, &f); err != nil {
+			return err
+		}
+		for _, name := range []string{"for", "exercise", "ready", "env", "user", "workdir", "volume"} {
+			if len(f.from) > 0 && !f.prove.on && c.Flags().Changed(name) {
+				return fmt.Errorf("--from runs nothing without --prove, so --%s is not for it", name)
+			}
+		}
 		switch dash := c.ArgsLenAtDash(); {
 		case len(f.from) > 0 && dash < 0:
 			return nil
@@ -110,10 +145,15 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 		return nil
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
+		name := ""
 		if len(f.from) > 0 {
-			return s.proposeAgain(c.Context(), append(f.from, args...), f.output)
+			f.from = append(f.from, args...)
+		} else {
+			name, f.Args = args[0], args[1:]
 		}
-		f.Args = args[1:]
+		if len(f.from) > 0 && !f.prove.on {
+			return s.proposeAgain(c.Context(), f.from, f.output)
+		}
 		if flags.Changed("entrypoint") {
 			f.Entrypoint = []string{f.entrypoint}
 		}
@@ -122,7 +162,10 @@ Of a run whose command or exercise fails nothing is proposed or kept, unless
 		if f.Volumes, err = front.Volumes(f.volumes); err != nil {
 			return err
 		}
-		return s.analyze(c.Context(), args[0], f)
+		if f.prove.on {
+			return s.prove(c.Context(), name, f)
+		}
+		return s.analyze(c.Context(), name, f)
 	}
 	return c
 }
@@ -156,35 +199,71 @@ func (s *session) analyze(ctx context.Context, name string, f analyzeFlags) erro
 	if err != nil {
 		return err
 	}
+	outcome, err := s.recorded(ctx, st, image, f)
+	if err != nil {
+		return err
+	}
+	return s.propose([]*evidence.Record{outcome.Record}, outcome.Facts, f.output)
+}
+
+// recorded runs an image that passes its workload, and keeps the record where
+// --evidence says so.
+func (s *session) recorded(ctx context.Context, st *store.Store, image store.Image, f analyzeFlags) (*workload.Outcome, error) {
 	// What a run takes minutes to find must not be lost to a misspelled path.
 	for _, file := range []string{f.output, f.evidence} {
 		if _, err := os.Stat(filepath.Dir(file)); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	outcome, err := s.watch(ctx, st, image, f)
 	if err != nil {
-		return failedStart(err)
+		return nil, failedStart(err)
 	}
 	for _, w := range outcome.Warnings {
 		s.term.Warn("%s", w)
 	}
 	if outcome.Failure != nil {
 		if !f.keepGoing {
-			return &exitError{code: exitCodeOf(outcome.Failure), err: &noProposalError{outcome.Failure}}
+			return nil, &exitError{code: exitCodeOf(outcome.Failure), err: &noProposalError{outcome.Failure}}
 		}
 		s.term.Warn("%v; proposing all the same", outcome.Failure)
 	}
-	if f.evidence != "" {
-		encoded, err := outcome.Record.Encode()
-		if err == nil {
-			err = os.WriteFile(f.evidence, encoded, 0o644)
-		}
-		if err != nil {
-			return fmt.Errorf("keeping the record: %w", err)
-		}
+	if f.evidence == "" {
+		return outcome, nil
 	}
-	return s.propose([]*evidence.Record{outcome.Record}, outcome.Facts, f.output)
+	return outcome, keepRecord(outcome.Record, f.evidence)
+}
+
+// keepRecord writes a record to a file.
+func keepRecord(r *evidence.Record, file string) error {
+	encoded, err := r.Encode()
+	if err == nil {
+		err = os.WriteFile(file, encoded, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the record: %w", err)
+	}
+	return nil
+}
+
+// workload is what the flags say is to be run. The caller calls done when it
+// has been.
+func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (j workload.Job, done func() error, err error) {
+	repository := repositoryOf(subjectOf(image, image.Name))
+	j = workload.Job{
+		Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
+		Image:  image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
+		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
+		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
+		Progress: s.progress, Version: front.Version,
+	}
+	if f.interactive {
+		return j, func() error { return nil }, nil
+	}
+	if j.Streams.In, err = os.Open(os.DevNull); err != nil {
+		return j, nil, err
+	}
+	return j, j.Streams.In.Close, nil
 }
 
 // watch runs an image with the flags. An interrupt ends the run and not lpm.
@@ -192,22 +271,12 @@ func (s *session) watch(ctx context.Context, st *store.Store, image store.Image,
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
-	repository := repositoryOf(subjectOf(image, image.Name))
-	j := workload.Job{
-		Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
-		Image:  image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
-		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
-		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
-		Interrupt: interrupts, Progress: s.progress, Version: front.Version,
+	j, done, err := s.workload(st, image, f)
+	if err != nil {
+		return nil, err
 	}
-	if !f.interactive {
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return nil, err
-		}
-		defer null.Close()
-		j.Streams.In = null
-	}
+	defer done()
+	j.Interrupt = interrupts
 	if f.TTY {
 		terminal, err := container.OpenTerminal()
 		if err != nil {
@@ -277,13 +346,9 @@ func (s *session) proposeAgain(ctx context.Context, files []string, output strin
 	if err != nil {
 		return err
 	}
-	var records []*evidence.Record
-	for _, file := range files {
-		r, err := readRecord(file)
-		if err != nil {
-			return err
-		}
-		records = append(records, r)
+	records, err := recordsFrom(files)
+	if err != nil {
+		return err
 	}
 	facts, err := workload.Facts(ctx, st, records)
 	if errors.Is(err, store.ErrNotFound) {
@@ -292,6 +357,18 @@ func (s *session) proposeAgain(ctx context.Context, files []string, output strin
 		return err
 	}
 	return s.propose(records, facts, output)
+}
+
+func recordsFrom(files []string) ([]*evidence.Record, error) {
+	var records []*evidence.Record
+	for _, file := range files {
+		r, err := readRecord(file)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
 }
 
 // readRecord reads what --evidence has kept. One byte over the bound is enough
@@ -313,7 +390,7 @@ func readRecord(file string) (*evidence.Record, error) {
 	return r, nil
 }
 
-// propose prints a proposal, or writes it to a file.
+// propose makes a proposal and prints it, or writes it to a file.
 func (s *session) propose(records []*evidence.Record, facts analyzer.ImageFacts, output string) error {
 	p, err := analyzer.Propose(records, facts)
 	if err != nil {
@@ -322,6 +399,11 @@ func (s *session) propose(records []*evidence.Record, facts analyzer.ImageFacts,
 	for _, w := range p.Warnings {
 		s.term.Warn("%s", w)
 	}
+	return s.print(p, output)
+}
+
+// print prints a proposal, or writes it to a file.
+func (s *session) print(p *analyzer.Proposal, output string) error {
 	if output == "" {
 		_, err := s.term.Out.Write(p.CUE())
 		return err
