@@ -33,8 +33,11 @@ type analyzeFlags struct {
 	identity    identity
 	interactive bool
 	limit       time.Duration
-	exercise    string
-	ready       time.Duration
+	quiet       time.Duration
+	exercises   []string
+	repeat      int
+	ready       ready
+	signals     signals
 	keepGoing   bool
 	from        []string
 	output      string
@@ -52,15 +55,18 @@ and proposes the least manifest under which this run could have been: a CUE
 file with a reason for each entry, on standard output or in the file of -o. What
 the container prints goes to standard error.
 
-The run ends with the image's command, after --for, at Ctrl-C, or with the
-command of --exercise. That one is run on the host by sh -c, once the image's
-first TCP port accepts connections, and finds the container by its environment:
+The run ends with the image's command, after --for, when nothing new was seen for
+the time of --until-quiet, at Ctrl-C, or with the last command of --exercise.
+These are run on the host by sh -c, in order, once the image's first TCP port
+accepts connections or what --ready names answers, and find the container by
+their environment:
 
   LPM_HOST=127.0.0.1  LPM_PORT=6379  LPM_PORTS="6379/tcp 6380/tcp"
   LPM_PORT_6379_TCP=6379  LPM_PORT_6380_TCP=6380
 
 The container is then told to end, by the image's stop signal, and what it does
-to end is watched too. A second Ctrl-C kills it.
+to end is watched too. A second Ctrl-C kills it. With --signal HUP it is told to
+reload before that, and exercised again.
 
 While it is watched, the container has the network of this machine. Watch what
 you would run without lpm, and give it all the work that it will have to do:
@@ -106,8 +112,12 @@ from records.`,
 	flags.StringVar(&f.evidence, "evidence", "", "keep the record of the run in `FILE`")
 	flags.StringArrayVar(&f.from, "from", nil, "run nothing, and propose from this and further `RECORD`s, as --evidence keeps them")
 	flags.DurationVar(&f.limit, "for", 0, "end the run after this `TIME`, such as 30s")
-	flags.StringVar(&f.exercise, "exercise", "", "exercise the container with this `COMMAND`, and end the run with it")
-	flags.DurationVar(&f.ready, "ready", time.Minute, "how much `TIME` the container has until it can be exercised")
+	flags.DurationVar(&f.quiet, "until-quiet", 0, "end the run once nothing new was seen for this `TIME`, such as 60s")
+	flags.StringArrayVar(&f.exercises, "exercise", nil, "exercise the container with this `COMMAND`, one after the other, and end the run with the last")
+	flags.IntVar(&f.repeat, "repeat", 1, "run the exercises `N` times")
+	flags.Var(&f.signals, "signal", "after the exercises send each `SIGNAL` (HUP,TERM) and exercise again; TERM, INT or QUIT at the end ends the run")
+	flags.Var(&f.ready, "ready", "exercise the container once `PLACE` answers: tcp://:PORT, unix:///PATH, http://:PORT/PATH (the image's first TCP port)")
+	flags.DurationVar(&f.ready.within, "ready-timeout", time.Minute, "how much `TIME` the container has until it can be exercised")
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "propose although the command or the exercise failed")
 	flags.Var(&f.identity, "identity", "give the container a `KIND` of user ids: single or range (a range where there is one)")
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
@@ -118,17 +128,20 @@ from records.`,
 	flags.StringArrayVar(&f.volumes, "volume", nil, "mount `SOURCE:PATH[:ro]`, a volume or a folder, which keeps what is written there")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
 	f.prove.add(c)
-	for _, name := range []string{"evidence", "keep-going", "identity", "interactive", "tty", "entrypoint"} {
+	for _, name := range []string{"evidence", "until-quiet", "keep-going", "identity", "interactive", "tty", "entrypoint"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
 	c.Args = func(c *cobra.Command, args []string) error {
 		if err := f.prove.check(c, &f); err != nil {
 			return err
 		}
-		for _, name := range []string{"for", "exercise", "ready", "env", "user", "workdir", "volume"} {
+		for _, name := range []string{"for", "exercise", "repeat", "signal", "ready", "ready-timeout", "env", "user", "workdir", "volume"} {
 			if len(f.from) > 0 && !f.prove.on && c.Flags().Changed(name) {
 				return fmt.Errorf("--from runs nothing without --prove, so --%s is not for it", name)
 			}
+		}
+		if err := f.checkExercises(); err != nil {
+			return err
 		}
 		switch dash := c.ArgsLenAtDash(); {
 		case len(f.from) > 0 && dash < 0:
@@ -254,7 +267,8 @@ func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (
 		Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
 		Image:  image, Options: f.Options, Identity: manifest.IdentityMode(f.identity),
 		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
-		For:     f.limit, Exercise: f.exercise, Ready: f.ready,
+		For:     f.limit, Quiet: f.quiet, Exercises: f.exercises, Repeat: f.repeat,
+		ReadyAt: f.ready.at, Ready: f.ready.within, Signals: f.signals.reload, Stop: f.signals.stop,
 		Progress: s.progress, Version: front.Version,
 	}
 	if f.interactive {

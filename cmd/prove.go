@@ -73,6 +73,8 @@ func (f *proveFlags) check(c *cobra.Command, a *analyzeFlags) error {
 		return fmt.Errorf("--prove-repeat is from 1 to 100, not %d", f.repeat)
 	case f.jobs < 0 || f.jobs > 256:
 		return fmt.Errorf("--prove-jobs is from 1 to 256, not %d", f.jobs)
+	case a.quiet > 0:
+		return errors.New("--until-quiet ends a recording; for --prove the workload has to end the same way each time")
 	case f.limit < 0:
 		return fmt.Errorf("--prove-for is a time, not %s", f.limit)
 	case f.manifest != "" && (len(a.from) > 0 || changed("evidence") || changed("identity") || changed("keep-going")):
@@ -172,11 +174,16 @@ func (s *session) recordsToProve(ctx context.Context, st *store.Store, name stri
 	if err != nil {
 		return nil, image, err
 	}
+	job, done, err := s.workload(st, image, *f)
+	if err != nil {
+		return nil, image, err
+	}
+	defer done()
 	command, err := plan.Command(enforcer.Config(config.Config), f.Options)
 	if err != nil {
 		return nil, image, err
 	}
-	if w := r.Workload; r.Image.Digest != image.Digest.String() || w.Exercise != f.exercise || !slices.Equal(w.Command, command) {
+	if w := r.Workload; r.Image.Digest != image.Digest.String() || w.Exercise != job.Described() || !slices.Equal(w.Command, command) {
 		return nil, image, &ablation.FolderError{Dir: f.prove.folder(f.output), Err: errors.New("its record is of another image, command or exercise")}
 	}
 	s.progress(fmt.Sprintf("proposing from the record in %s", kept))
@@ -211,7 +218,7 @@ func (f *analyzeFlags) sameWorkload(records []*evidence.Record) error {
 		if !slices.Equal(r.Workload.Command, first.Command) {
 			return fmt.Errorf("record %d is of another command than record 1, so that there is no one workload to repeat", i+1)
 		}
-		if r.Workload.Exercise != "" && f.exercise == "" {
+		if r.Workload.Exercise != "" && len(f.exercises) == 0 {
 			return usagef("give the exercise that trials are to pass with --exercise", "record %d was exercised by %q", i+1, r.Workload.Exercise)
 		}
 	}
@@ -261,12 +268,14 @@ func (s *session) ablate(ctx context.Context, st *store.Store, image store.Image
 		Workload: job, Manifest: m, Why: why, Dir: f.prove.folder(f.output), Parallel: f.prove.jobs, Repeat: f.prove.repeat,
 		Limit: f.prove.limit, Baseline: f.prove.all, Remove: removeVolumes, Said: s.progress,
 	}
+	stop := func() {}
 	if !s.quiet {
 		bar := s.term.Bar("runs")
-		defer bar.Stop()
 		a.Progress = func(p prove.Progress) { bar.Update(p.Done, p.Left, p.Next) }
+		stop = bar.Stop
 	}
 	found, err := ablation.Run(ctx, st, a)
+	stop()
 	if errors.Is(err, context.Canceled) {
 		s.progress("interrupted; the same command goes on from " + a.Dir)
 	}

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/least-privilege/lpm/analyzer"
@@ -107,10 +108,7 @@ func Run(ctx context.Context, s *store.Store, j Job) (_ *Results, err error) {
 	}
 	all := prove.Of(j.Manifest, r.candidates, skipped, found)
 	all.Image, all.Manifest, all.Unenforced = j.Workload.Image.Digest.String(), digest, r.unenforced
-	all.Workload = prove.Workload{Command: r.command}
-	if e := j.Workload.Exercise; e != "" {
-		all.Workload.Exercise = []string{e}
-	}
+	all.Workload = prove.Workload{Command: r.command, Exercise: j.Workload.Described()}
 	return &Results{all, resumed}, keep(filepath.Join(r.dir, ResultsFile), all)
 }
 
@@ -123,8 +121,8 @@ type runner struct {
 	journal    *journal.Journal
 	candidates []prove.Candidate
 	command    []string
-	// exposes tells that the image has a TCP port, which an exercise waits for.
-	exposes bool
+	// reaches tells that the exercise waits for a port of the network.
+	reaches bool
 
 	mu sync.Mutex
 	// number is that of the last run's folder.
@@ -157,7 +155,7 @@ func (r *runner) look(context.Context) error {
 	if r.command, err = plan.Command(config, r.Workload.Options); err != nil {
 		return err
 	}
-	r.exposes, err = workload.ExposesTCP(config.Ports)
+	r.reaches, err = r.Workload.Reaches(config.Ports)
 	return err
 }
 
@@ -171,8 +169,13 @@ func (r *runner) key(digest string) string {
 		Candidates      []prove.Candidate
 		Options         plan.Options
 		Exercise        string
+		ReadyAt         *workload.Readiness
 		Ready, For      time.Duration
-	}{r.Workload.Image.Digest.String(), digest, r.candidates, o, r.Workload.Exercise, r.Workload.Ready, r.Workload.For})
+		Stop            syscall.Signal
+	}{
+		r.Workload.Image.Digest.String(), digest, r.candidates, o, r.Workload.Described(),
+		r.Workload.ReadyAt, r.Workload.Ready, r.Workload.For, r.Workload.Stop,
+	})
 	if err != nil {
 		panic(err) // plain data
 	}
@@ -190,7 +193,7 @@ func (r *runner) parallel() int {
 		return r.Parallel
 	case r.Manifest.Network.Mode == manifest.NetworkHost:
 		why = "they share this machine's network, and so its ports"
-	case r.Workload.Exercise != "":
+	case len(r.Workload.Exercises) > 0:
 		why = "the exercise may be made for one"
 	case len(r.Workload.Options.Volumes) > 0:
 		why = "they share the volumes that were named"

@@ -195,7 +195,7 @@ func TestNothingToConclude(t *testing.T) {
 	t.Run("now and then", func(t *testing.T) {
 		count := filepath.Join(t.TempDir(), "count")
 		flaky := w
-		flaky.Exercise = fmt.Sprintf("n=$(cat %[1]s 2>&- || echo 0); echo $((n + 1)) >%[1]s; [ $n != 1 ] || { echo 'an error by chance'; false; }", count)
+		flaky.Exercises = []string{fmt.Sprintf("n=$(cat %[1]s 2>&- || echo 0); echo $((n + 1)) >%[1]s; [ $n != 1 ] || { echo 'an error by chance'; false; }", count)}
 		flaky.Options.Args = []string{"sleep", "1h"}
 		whole := l.record(t, l.workload(t, "sleep", "1ms")).Manifest
 		whole.Syscalls.Allow = m.Syscalls.Allow
@@ -225,7 +225,7 @@ func TestServer(t *testing.T) {
 	l := newLab(t, "redis")
 	w := l.workload(t)
 	w.Identity = manifest.IdentitySingle
-	w.Exercise = `test "$(redis-cli -h "$LPM_HOST" -p "$LPM_PORT" ping)" = PONG`
+	w.Exercises = []string{`test "$(redis-cli -h "$LPM_HOST" -p "$LPM_PORT" ping)" = PONG`}
 	p := l.record(t, w)
 	j := l.job(t, w, p.Manifest)
 	j.Why, j.Repeat = p.Why, 2

@@ -65,7 +65,7 @@ func (r *runner) run(ctx context.Context, t prove.Trial, left []prove.Candidate)
 	if err != nil {
 		return prove.Outcome{}, err
 	}
-	if m.Network.Mode == manifest.NetworkNone && r.Manifest.Network.Mode != manifest.NetworkNone && r.Workload.Exercise != "" && r.exposes {
+	if m.Network.Mode == manifest.NetworkNone && r.Manifest.Network.Mode != manifest.NetworkNone && r.reaches {
 		return prove.Outcome{Verdict: prove.Failed, Reason: "without a network the exercise cannot reach the container"}, nil
 	}
 	// Bounds are not what is tried, and what a run uses differs.

@@ -43,8 +43,9 @@ type Results struct {
 
 // Workload is what had to pass.
 type Workload struct {
-	Command  []string `json:"command"`
-	Exercise []string `json:"exercise,omitempty"`
+	Command []string `json:"command"`
+	// Exercise is what the container was exercised by, as in a record.
+	Exercise string `json:"exercise,omitempty"`
 }
 
 // Permission is what was found of one.

@@ -40,9 +40,9 @@ func (e *ExerciseError) Unwrap() error { return e.Err }
 // ExitCode is the exercise's.
 func (e *ExerciseError) ExitCode() int { return e.Code }
 
-// NotReadyError says that the port to exercise never accepted a connection.
+// NotReadyError says that a container to exercise was never ready for it.
 type NotReadyError struct {
-	Port int
+	At Readiness
 	// After is how long it was tried. Ended tells that the container was
 	// gone by then, with the exit status Code.
 	After time.Duration
@@ -51,15 +51,19 @@ type NotReadyError struct {
 }
 
 func (e *NotReadyError) Error() string {
-	if e.Ended {
-		return fmt.Sprintf("the container ended with status %d before it accepted connections on port %d", e.Code, e.Port)
+	does := "was ready at " + e.At.String()
+	if n := e.At.port(); n != 0 && e.At.Network == "tcp" {
+		does = fmt.Sprintf("accepted connections on port %d", n)
 	}
-	return fmt.Sprintf("the container accepts no connections on port %d after %s", e.Port, e.After)
+	if e.Ended {
+		return fmt.Sprintf("the container ended with status %d before it %s", e.Code, does)
+	}
+	return fmt.Sprintf("the container never %s, in %s", does, e.After)
 }
 
 // Hint tells the way out.
 func (e *NotReadyError) Hint() string {
-	return "the image says that it listens there (ExposedPorts); what it printed says more"
+	return "it is taken for ready when the image's first TCP port (ExposedPorts) accepts connections, unless --ready names something else; what it printed says more"
 }
 
 // ExitCode is the container's where it ended by itself with a failure.

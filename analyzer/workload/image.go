@@ -2,6 +2,7 @@ package workload
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,6 +57,15 @@ func stopSignal(text string) (syscall.Signal, error) {
 	if text == "" {
 		return unix.SIGTERM, nil
 	}
+	s, err := signalNumber(text)
+	if err != nil {
+		return 0, fmt.Errorf("the image's stop signal: %w", err)
+	}
+	return s, nil
+}
+
+// signalNumber reads a signal's name or number.
+func signalNumber(text string) (syscall.Signal, error) {
 	name := strings.TrimPrefix(strings.ToUpper(text), "SIG")
 	// glibc and musl keep the first two of the kernel's real-time signals.
 	const rtmin, rtmax = 34, 64
@@ -75,7 +85,7 @@ func stopSignal(text string) (syscall.Signal, error) {
 	if s := unix.SignalNum("SIG" + name); s != 0 {
 		return s, nil
 	}
-	return 0, fmt.Errorf("the image names %q as its stop signal, which is none", text)
+	return 0, fmt.Errorf("%q is no signal", text)
 }
 
 // signalName is the signal's name, or its number where it has none.
@@ -83,9 +93,19 @@ func signalName(s syscall.Signal) string {
 	return cmp.Or(unix.SignalName(s), "signal "+strconv.Itoa(int(s)))
 }
 
-// ExposesTCP reports whether an image's ExposedPorts have a TCP port, for which
-// an exercise waits.
-func ExposesTCP(list []string) (bool, error) {
+// Reaches reports whether the job's exercises wait for a port of the network,
+// where the image has these ExposedPorts.
+func (j Job) Reaches(list []string) (bool, error) {
 	ports, err := exposed(list)
-	return firstTCP(ports) != 0, err
+	ready := j.readiness(ports)
+	return len(j.Exercises) > 0 && ready != nil && ready.Network != "unix", err
+}
+
+// ParseSignal reads a signal as images name theirs: "SIGHUP", "HUP", "RTMIN+3"
+// or a number.
+func ParseSignal(text string) (syscall.Signal, error) {
+	if text == "" {
+		return 0, errors.New("a signal has a name")
+	}
+	return signalNumber(text)
 }

@@ -164,9 +164,9 @@ func TestExercises(t *testing.T) {
 	t.Run("passing", func(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t)
-		j.Exercise = `env | grep -E '^LPM_(HOST|PORT)' | sort && curl -fsS http://$LPM_HOST:$LPM_PORT/health`
+		j.Exercises = []string{`env | grep -E '^LPM_(HOST|PORT)' | sort && curl -fsS http://$LPM_HOST:$LPM_PORT/health`}
 		o := l.run(t, j)
-		if o.Failure != nil || o.Record.Workload.Exercise != j.Exercise {
+		if o.Failure != nil || o.Record.Workload.Exercise != j.Exercises[0] {
 			t.Errorf("failure %v, exercise %q", o.Failure, o.Record.Workload.Exercise)
 		}
 		const want = "LPM_HOST=127.0.0.1\nLPM_PORT=8000\nLPM_PORTS=8000/tcp\nLPM_PORT_8000_TCP=8000\n"
@@ -177,7 +177,7 @@ func TestExercises(t *testing.T) {
 	t.Run("failing", func(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t)
-		j.Exercise = "exit 7"
+		j.Exercises = []string{"exit 7"}
 		var exercise *ExerciseError
 		if o := l.run(t, j); !errors.As(o.Failure, &exercise) || exercise.ExitCode() != 7 {
 			t.Errorf("failure: %v", o.Failure)
@@ -187,7 +187,7 @@ func TestExercises(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t)
 		j.For = 2 * time.Second
-		j.Exercise = "sleep 1h | sleep 1h"
+		j.Exercises = []string{"sleep 1h | sleep 1h"}
 		if o := l.run(t, j); o.Failure != nil || !mentions(o.Warnings, "before it was through") {
 			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
 		}
@@ -196,7 +196,7 @@ func TestExercises(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t)
 		j.Options.Args = []string{"-c", "import socket; socket.create_server(('127.0.0.1', 8000)).accept()"}
-		j.Exercise, j.Grace = "sleep 1h", 100*time.Millisecond
+		j.Exercises, j.Grace = []string{"sleep 1h"}, 100*time.Millisecond
 		if o := l.run(t, j); !errors.Is(o.Failure, errEndedEarly) {
 			t.Errorf("failure: %v", o.Failure)
 		}
@@ -205,7 +205,7 @@ func TestExercises(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t)
 		j.Options.Args = []string{"-c", "import socket; s = socket.create_server(('127.0.0.1', 8000)); s.accept(); s.accept()"}
-		j.Exercise = "curl -sS http://$LPM_HOST:$LPM_PORT/ || sleep 0.2"
+		j.Exercises = []string{"curl -sS http://$LPM_HOST:$LPM_PORT/ || sleep 0.2"}
 		if o := l.run(t, j); o.Failure != nil || len(o.Warnings) > 0 {
 			t.Errorf("failure %v, warnings %q", o.Failure, o.Warnings)
 		}
@@ -213,16 +213,16 @@ func TestExercises(t *testing.T) {
 	t.Run("of a container that is never ready", func(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t, "-c", "import time; time.sleep(3600)")
-		j.Exercise, j.Ready = "true", 300*time.Millisecond
+		j.Exercises, j.Ready = []string{"true"}, 300*time.Millisecond
 		var ready *NotReadyError
-		if o := l.run(t, j); !errors.As(o.Failure, &ready) || ready.Ended || ready.Port != 8000 {
+		if o := l.run(t, j); !errors.As(o.Failure, &ready) || ready.Ended || ready.At.port() != 8000 {
 			t.Errorf("failure: %v", o.Failure)
 		}
 	})
 	t.Run("of a container that ends before it is ready", func(t *testing.T) {
 		free(t, 8000)
 		j := l.job(t, "-c", "import sys; sys.exit(5)")
-		j.Exercise = "true"
+		j.Exercises = []string{"true"}
 		var ready *NotReadyError
 		if o := l.run(t, j); !errors.As(o.Failure, &ready) || !ready.Ended || ready.ExitCode() != 5 {
 			t.Errorf("failure: %v", o.Failure)
@@ -236,7 +236,7 @@ func TestExercises(t *testing.T) {
 		}
 		defer listener.Close()
 		j := l.job(t)
-		j.Exercise = "true"
+		j.Exercises = []string{"true"}
 		var taken *PortTakenError
 		if _, err := Run(t.Context(), l.store, j); !errors.As(err, &taken) || taken.Port != 8000 {
 			t.Errorf("error: %v", err)

@@ -65,8 +65,13 @@ func newRun(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if r.stop, err = stopSignal(image.Config.StopSignal); err != nil {
 		return nil, err
 	}
-	if first := firstTCP(r.ports); j.Exercise != "" && first != 0 && open(ctx, first) {
-		return nil, &PortTakenError{Port: first}
+	if j.Stop != 0 {
+		r.stop = j.Stop
+	}
+	if ready := j.readiness(r.ports); len(j.Exercises) > 0 && ready != nil {
+		if n := ready.port(); n != 0 && open(ctx, n) {
+			return nil, &PortTakenError{Port: n}
+		}
 	}
 	return r, nil
 }
@@ -116,7 +121,7 @@ func (r *run) newRecorder(h plan.Host) (*record.Recorder, error) {
 	return record.New(record.Options{
 		Image:        evidence.Image{Reference: r.job.Image.Name, Digest: r.job.Image.Digest.String()},
 		Architecture: h.Architecture, Kernel: h.Kernel, LPM: r.job.Version,
-		Workload: evidence.Workload{Command: command, Exercise: r.job.Exercise},
+		Workload: evidence.Workload{Command: command, Exercise: r.job.Described()},
 		Program:  p.Process.Entry,
 		Network:  manifest.NetworkHost,
 		Mode:     r.job.Identity, Identity: p.Identity,

@@ -78,7 +78,7 @@ func (r *run) conduct(ctx context.Context) error {
 		return r.err
 	case pid := <-started:
 		sampled := r.sample(ctx, pid)
-		r.work(ctx)
+		r.work(ctx, pid)
 		<-r.ended
 		return errors.Join(r.err, <-sampled)
 	}
@@ -116,10 +116,10 @@ func (r *run) sample(ctx context.Context, pid int) <-chan error {
 
 // work waits for whatever ends the run first, and sees to it that the
 // container ends.
-func (r *run) work(ctx context.Context) {
+func (r *run) work(ctx context.Context, pid int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	exercised := r.exercise(ctx)
+	exercised, quiet := r.exercise(ctx, pid), r.quiet(ctx)
 	// Nobody is left to read it when the run ends another way.
 	wait := func() {
 		cancel()
@@ -144,6 +144,10 @@ func (r *run) work(ctx context.Context) {
 		r.early(exercised != nil)
 		wait()
 		r.end()
+	case <-quiet:
+		r.job.Progress(fmt.Sprintf("nothing new for %s", r.job.Quiet))
+		wait()
+		r.end()
 	case <-r.job.Interrupt:
 		r.job.Progress("interrupted; ending the container")
 		r.early(exercised != nil)
@@ -154,14 +158,15 @@ func (r *run) work(ctx context.Context) {
 	}
 }
 
-// exercise starts the exercise, if there is one, and returns where its result
-// will be.
-func (r *run) exercise(ctx context.Context) <-chan error {
-	if r.job.Exercise == "" {
+// exercise starts what the container is exercised by, if there is something,
+// and returns where the result will be.
+func (r *run) exercise(ctx context.Context, pid int) <-chan error {
+	if len(r.job.Exercises) == 0 {
 		return nil
 	}
+	c := &course{job: r.job, ports: r.ports, ended: r.ended, pid: pid, send: r.send}
 	done := make(chan error, 1)
-	go func() { done <- exercise(ctx, r.job, r.ports, r.ended) }()
+	go func() { done <- c.run(ctx) }()
 	return done
 }
 
@@ -191,9 +196,9 @@ func (r *run) endedByItself(exercised <-chan error, cancel func()) {
 	var ready *NotReadyError
 	switch {
 	case errors.As(err, &ready):
-		r.failure = &NotReadyError{Port: ready.Port, Ended: true, Code: r.result.Code}
+		r.failure = &NotReadyError{At: ready.At, Ended: true, Code: r.result.Code}
 	case errors.Is(err, context.Canceled):
-		err = &ExerciseError{Command: r.job.Exercise, Code: 1, Err: errEndedEarly}
+		err = &ExerciseError{Command: r.job.Described(), Code: 1, Err: errEndedEarly}
 	}
 	if r.failure == nil {
 		r.failure = err

@@ -117,7 +117,7 @@ func (l *lab) watch(t *testing.T, s server) *Outcome {
 	t.Helper()
 	free(t, s.port)
 	j := l.job(t)
-	j.Exercise = s.exercise
+	j.Exercises = []string{s.exercise}
 	if s.restarts {
 		j.Options.Volumes = []plan.Volume{{Source: "trial", Path: s.volumes[0]}}
 		j.Volume = func(name string) (string, error) { return l.store.VolumeDir("test", name) }

@@ -12,6 +12,7 @@ package workload
 import (
 	"context"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/least-privilege/lpm/analyzer"
@@ -44,11 +45,23 @@ type Job struct {
 
 	// For ends the run after that time; 0 is no limit.
 	For time.Duration
-	// Exercise is a command for sh that is run on the host's side once the
-	// image's first TCP port accepts connections. Its end ends the run.
-	Exercise string
-	// Ready is how long that port may take; 0 is a minute.
-	Ready time.Duration
+	// Quiet ends the run once nothing new was seen for that time; 0 is never.
+	Quiet time.Duration
+	// Exercises are commands for sh that are run in order on the host's side
+	// once the container is ready, Repeat times; 0 is once. Their end ends the
+	// run.
+	Exercises []string
+	Repeat    int
+	// Signals are sent once the exercises are through, such as SIGHUP to
+	// reload; after each, they are run again.
+	Signals []syscall.Signal
+	// Stop is the signal to end by; 0 is the image's own.
+	Stop syscall.Signal
+	// ReadyAt says when the container can be exercised; nil is when the
+	// image's first TCP port accepts connections. Ready is how long that may
+	// take; 0 is a minute.
+	ReadyAt *Readiness
+	Ready   time.Duration
 	// Grace is how long the container may take to end once it was told to,
 	// before it is killed; 0 is ten seconds.
 	Grace time.Duration
