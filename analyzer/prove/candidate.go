@@ -42,8 +42,18 @@ type Choice struct {
 	Baseline bool
 }
 
-// Candidates returns what can be left out of a manifest, the least likely to
-// be needed first, and the IDs of the permissions that are not tried because
+// rank orders candidates by how much of what a program does can hang on them:
+// where it has no other id or program, it does not need what it would do with
+// them.
+func (c Candidate) rank() int {
+	if i := slices.Index([]string{"network", "identity", "execute", "mount"}, c.Kind()); i >= 0 {
+		return i
+	}
+	return 4 // all others
+}
+
+// Candidates returns what can be left out of a manifest, those first on which
+// others can hang, then the least likely to be needed, and the IDs of the permissions that are not tried because
 // every program needs them. Bounds on resources are neither.
 func Candidates(m *manifest.Manifest, choice Choice) (candidates []Candidate, skipped []string) {
 	always := map[string]bool{}
@@ -73,7 +83,7 @@ func Candidates(m *manifest.Manifest, choice Choice) (candidates []Candidate, sk
 		place[path] = i
 	}
 	slices.SortStableFunc(candidates, func(a, b Candidate) int {
-		return cmp.Or(cmp.Compare(b.Prior, a.Prior), cmp.Compare(place[a.Path], place[b.Path]))
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(b.Prior, a.Prior), cmp.Compare(place[a.Path], place[b.Path]))
 	})
 	return candidates, skipped
 }

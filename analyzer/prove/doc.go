@@ -2,11 +2,11 @@
 // leaving them out.
 //
 // [Search] is pure: it is given an [Oracle] that tries the workload without
-// some of the [Candidate]s, and decides what to try next. It starts from what
-// the evidence says is rarely used, in groups, splits the groups that are not
-// passed, and removes what the workload passes without, one after the other,
-// each on top of those before. So where two entries can replace each other,
-// one of them stays.
+// some of the [Candidate]s, and decides what to try next. It starts with what
+// much can hang on (users, programs), goes on with what the evidence says is
+// rarely used, in groups, and splits those that the workload does not pass
+// without. What it passes without stays out, and the next is tried on top of
+// that. So where two entries can replace each other, one of them stays.
 //
 // What it says of a permission is a statement about this workload:
 //

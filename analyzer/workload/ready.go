@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -140,11 +142,32 @@ func socketAccepts(ctx context.Context, pid int, name string) bool {
 	defer socket.Close()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", fd))
+	if errors.Is(err, unix.EACCES) {
+		// It belongs to another id of the container's range.
+		return listens(pid, name)
+	}
 	if err != nil {
 		return false
 	}
 	c.Close()
 	return true
+}
+
+// listens reports whether, in the network of a process, a socket listens that
+// was bound to this path; see proc_net_unix in proc(5).
+func listens(pid int, name string) bool {
+	const acceptCon = "00010000" // __SO_ACCEPTCON of linux/net.h
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/unix", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(table)) {
+		// Num, RefCount, Protocol, Flags, Type, St, Inode and Path.
+		if f := strings.Fields(line); len(f) == 8 && f[3] == acceptCon && f[7] == name {
+			return true
+		}
+	}
+	return false
 }
 
 // maxHeader bounds what is read of an answer, in bytes; its body is not read.
