@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/least-privilege/lpm/manifest"
@@ -28,10 +27,9 @@ type Finding struct {
 }
 
 // Mark adds what trials have found, by the IDs of permissions, and a line on
-// the trials as a whole. All permissions stay. An unneeded one that is more
-// than normal becomes optional, so that the reviewer is asked about it: without
-// it the workload passes. The others do not, for being asked about dozens of
-// harmless ones is no review.
+// the trials as a whole. All permissions stay as they are. An unneeded one does
+// not become optional, for an optional one can be denied alone, and what was
+// tried is leaving all unneeded ones out together; see [Proposal.Narrowed].
 func (p *Proposal) Mark(findings map[string]Finding, summary string) {
 	p.Trials = line(summary)
 	for _, permission := range p.Manifest.Permissions() {
@@ -42,12 +40,6 @@ func (p *Proposal) Mark(findings map[string]Finding, summary string) {
 		}
 		e.Need, e.NeedReason = f.Need, line(f.Reason)
 		p.at[permission.Path], p.Why[permission.ID] = e, e
-		if f.Need == Unneeded && permission.Level != manifest.Normal {
-			if note := p.noteAt(permission.Path); note != nil {
-				note.Optional = true
-				note.Reason = line(note.Reason + "; the workload passed without it")
-			}
-		}
 	}
 }
 
@@ -76,38 +68,6 @@ func (p *Proposal) Narrowed(m *manifest.Manifest, origin map[string]string) *Pro
 
 // inList reports whether a place is an entry of a list.
 func inList(place string) bool { return place != "" && place[len(place)-1] == ']' }
-
-// noteAt returns the note of the entry at a place, nil where it has none.
-func (p *Proposal) noteAt(place string) *manifest.Note {
-	m := p.Manifest
-	switch place {
-	case "identity":
-		return &m.Identity.Note
-	case "network":
-		return &m.Network.Note
-	}
-	for _, list := range []struct {
-		name string
-		n    int
-		note func(i int) *manifest.Note
-	}{
-		{"syscalls.allow", len(m.Syscalls.Allow), func(i int) *manifest.Note { return &m.Syscalls.Allow[i].Note }},
-		{"capabilities", len(m.Capabilities), func(i int) *manifest.Note { return &m.Capabilities[i].Note }},
-		{"execute", len(m.Execute), func(i int) *manifest.Note { return &m.Execute[i].Note }},
-		{"filesystem.writable", len(m.Filesystem.Writable), func(i int) *manifest.Note { return &m.Filesystem.Writable[i].Note }},
-		{"mounts", len(m.Mounts), func(i int) *manifest.Note { return &m.Mounts[i].Note }},
-		{"devices", len(m.Devices), func(i int) *manifest.Note { return &m.Devices[i].Note }},
-		{"network.egress", len(m.Network.Egress), func(i int) *manifest.Note { return &m.Network.Egress[i].Note }},
-		{"network.listen", len(m.Network.Listen), func(i int) *manifest.Note { return &m.Network.Listen[i].Note }},
-	} {
-		for i := range list.n {
-			if place == fmt.Sprintf("%s[%d]", list.name, i) {
-				return list.note(i)
-			}
-		}
-	}
-	return nil
-}
 
 // need says in a few words whether the permission is needed; nothing where it
 // was not tried for every program needs it.

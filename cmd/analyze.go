@@ -89,9 +89,8 @@ to end by itself, and its status is the verdict. A permission is
 
 At first all is granted: a workload that then passes only sometimes, or never, is
 an error. Calls that every program needs are tried with --prove-all alone, bounds
-on resources never. The proposal keeps what is unneeded, with a comment, and lets
-the reviewer deny what of it is dangerous or special; --drop-unneeded leaves all
-of it out. Another workload may need it: give the exercise everything that the
+on resources never. The proposal keeps what is unneeded, with a comment;
+--drop-unneeded leaves all of it out. Another workload may need it: give the exercise everything that the
 container will have to do.
 
 FILE.prove has the record, the outcomes so far, with which the same command goes
@@ -261,7 +260,7 @@ func keepRecord(r *evidence.Record, file string) error {
 
 // workload is what the flags say is to be run. The caller calls done when it
 // has been.
-func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (j workload.Job, done func() error, err error) {
+func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (j workload.Job, done func(), err error) {
 	repository := repositoryOf(subjectOf(image, image.Name))
 	j = workload.Job{
 		Volume: func(name string) (string, error) { return st.VolumeDir(repository, name) },
@@ -272,12 +271,12 @@ func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (
 		Progress: s.progress, Version: front.Version,
 	}
 	if f.interactive {
-		return j, func() error { return nil }, nil
+		return j, func() {}, nil
 	}
 	if j.Streams.In, err = os.Open(os.DevNull); err != nil {
 		return j, nil, err
 	}
-	return j, j.Streams.In.Close, nil
+	return j, func() { j.Streams.In.Close() }, nil
 }
 
 // watch runs an image with the flags. An interrupt ends the run and not lpm.

@@ -49,7 +49,7 @@ func (r *runner) scene() (*scene, error) {
 	go func() {
 		defer close(s.done)
 		// It ends with an error where close does not wait any longer.
-		_, _ = io.Copy(&s.kept, s.read) //nolint:errcheck // see above
+		_, _ = io.Copy(&s.kept, s.read)
 	}()
 	return s, nil
 }

@@ -14,6 +14,7 @@
 //     once of these with all else granted, unless the finding says that only
 //     something that was left out before makes it needed;
 //   - unneeded: the workload passed as often as is asked for, in a row, with
-//     this and all other unneeded permissions left out together;
+//     this and all other unneeded permissions left out together. Left out
+//     alone, one of them may be missed;
 //   - undecided: it was not tried, or the trials do not agree.
 package prove

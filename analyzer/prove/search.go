@@ -63,9 +63,9 @@ func Search(ctx context.Context, p Problem) (*Result, error) {
 	s := &search{
 		Problem: p, known: map[string]Outcome{},
 		findings: make([]Finding, len(p.Candidates)), queue: groups(p.Candidates),
-		history: [][]int{nil},
+		history: [][]int{nil}, before: map[int]Finding{},
 	}
-	for _, step := range []func(context.Context) error{s.full, s.reduce, s.confirm} {
+	for _, step := range []func(context.Context) error{s.full, s.reduce, s.reconsider, s.confirm} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -89,6 +89,9 @@ type search struct {
 	history  [][]int
 	queue    [][]int
 	findings []Finding
+	// before is what was found of candidates that were needed, and are not any
+	// more since others were left out.
+	before map[int]Finding
 }
 
 // out is what is left out by now.
@@ -261,6 +264,44 @@ func (s *search) find(candidate int, need analyzer.Need, reason string, o *Outco
 	s.findings[candidate] = Finding{analyzer.Finding{Need: need, Reason: reason}, o}
 }
 
+// reconsider tries what is needed again, now that more is left out: without the
+// program that asks whose user it is, an entry script changes no owner. First
+// all but system calls, for on them the others can hang, and the calls where
+// something was left out by that.
+func (s *search) reconsider(ctx context.Context) error {
+	for {
+		grown, err := s.retry(ctx, func(c Candidate) bool { return c.Kind() != "syscall" })
+		if err != nil || !grown {
+			return err
+		}
+		if _, err := s.retry(ctx, func(c Candidate) bool { return c.Kind() == "syscall" }); err != nil {
+			return err
+		}
+	}
+}
+
+// retry leaves out those needed candidates of a kind that the workload passes
+// without by now, and reports whether there are any.
+func (s *search) retry(ctx context.Context, of func(Candidate) bool) (grown bool, err error) {
+	for i, c := range s.Candidates {
+		if s.findings[i].Need != analyzer.Needed || !of(c) || s.over() {
+			continue
+		}
+		s.tell("without " + c.ID + ", again")
+		without := join(s.out(), []int{i})
+		outcomes, err := s.try(ctx, []Trial{{without, 1}})
+		if err != nil {
+			return grown, err
+		}
+		if outcomes[0].Verdict == Passed {
+			grown = true
+			s.history = append(s.history, without)
+			s.before[i], s.findings[i] = s.findings[i], Finding{}
+		}
+	}
+	return grown, nil
+}
+
 // confirm makes sure that the workload passes, each time, without all that is
 // left out. If it does not, what was left out last is put back, down to where
 // it does: halfway at first, then halfway between.
@@ -285,7 +326,9 @@ func (s *search) confirm(ctx context.Context) error {
 		}
 		bad = next
 		for _, i := range s.history[next] {
-			if !slices.Contains(s.history[good], i) {
+			if needed, was := s.before[i]; was {
+				s.findings[i] = needed
+			} else if !slices.Contains(s.history[good], i) {
 				s.find(i, analyzer.Undecided, "without it and others the workload passed only sometimes: "+outcomes[failed].why(), &outcomes[failed])
 			}
 		}
@@ -297,7 +340,11 @@ func (s *search) confirm(ctx context.Context) error {
 // conclude says of what is left out that it is unneeded.
 func (s *search) conclude() {
 	for _, i := range s.out() {
-		s.find(i, analyzer.Unneeded, fmt.Sprintf("passed %d times without it and all others that are unneeded", s.Repeat), nil)
+		reason := fmt.Sprintf("passed %d times without it and all others that are unneeded", s.Repeat)
+		if needed, was := s.before[i]; was {
+			reason += "; needed where they are granted: " + needed.Reason
+		}
+		s.find(i, analyzer.Unneeded, reason, nil)
 	}
 }
 

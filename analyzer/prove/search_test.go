@@ -211,6 +211,31 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestReconsidered is of a script that starts a program only if another, which
+// it can do without, tells it to; what the program does hangs on it too.
+func TestReconsidered(t *testing.T) {
+	all := candidates(0.1, 0.1, 0.1)
+	all[1].Permission, all[2].Permission = "execute:/bin/chown", "execute:/bin/id"
+	p := &program{special: func(t Trial) Outcome {
+		if !slices.Contains(t.Without, 2) && len(t.Without) > 0 {
+			return Outcome{Verdict: Failed, Reason: "status 1"}
+		}
+		return Outcome{}
+	}}
+	r, err := Search(t.Context(), Problem{Candidates: all, Oracle: p.oracle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := needs(r); got != "uuu" {
+		t.Errorf("found %s: %+v", got, r.Findings)
+	}
+	for i, want := range []bool{true, true, false} {
+		if got := strings.Contains(r.Findings[i].Reason, "needed where they are granted: status 1"); got != want {
+			t.Errorf("%s: %s", all[i].Permission, r.Findings[i].Reason)
+		}
+	}
+}
+
 // TestNothingIsGuessed is of workloads that do not pass with everything.
 func TestNothingIsGuessed(t *testing.T) {
 	outcome := func(fails func(attempt int) bool) func(Trial) Outcome {

@@ -60,11 +60,12 @@ type remover struct {
 func keep[T any](r *remover, name string, list []T, narrow func(path string, e T) (T, bool)) []T {
 	var kept []T
 	for i, e := range list {
-		path, stays := entry(name, i), true
+		path := entry(name, i)
 		if r.whole[path] {
 			continue
 		}
 		if narrow != nil {
+			var stays bool
 			if e, stays = narrow(path, e); !stays {
 				continue
 			}

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -79,6 +78,6 @@ func (b *Bar) Stop() {
 	if b.bar != nil {
 		_ = b.bar.Exit()
 		_ = b.bar.Clear()
-		fmt.Fprint(io.Writer(b.t.Err), "\r\x1b[K")
+		fmt.Fprint(b.t.Err, "\r\x1b[K")
 	}
 }
