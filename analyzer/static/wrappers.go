@@ -1,148 +1,179 @@
 package static
 
-import "strings"
+import (
+	"slices"
+)
 
-// wrapper says which system calls functions of a C library make, on either
-// architecture and for any release of glibc since 2.28 and of musl since 1.2:
-// the tables of package manifest leave out those that an architecture does not
-// have. Calls in musl are made by musl alone, which prefers the oldest form
-// of a call where there are several. Of "mkdir|mkdirat" it is the first that
-// the architecture has.
-type wrapper struct{ functions, calls, musl string }
+// Functions of other files that are told by their first or second argument
+// what they do.
+const (
+	callByNumber = "syscall" // syscall(2) of every C library
+	dlsym        = "dlsym"
+	dlvsym       = "dlvsym"
+)
 
-// wrappers has the functions whose name is not the call's. Where libraries or
-// releases differ, all that one of them does is listed.
-var wrappers = [...]wrapper{
-	// Files.
-	{"open open64 openat64 fopen fopen64 freopen freopen64 shm_open mkstemp mkstemp64 mkostemp mkostemp64 mkstemps tmpfile tmpfile64", "openat", "open"},
-	{"creat creat64", "openat creat", "open"},
-	{"openat open_2 open64_2 openat_2 openat64_2", "openat", "open"},
-	{"stat stat64 fstatat fstatat64 fxstatat fxstatat64", "newfstatat", "stat statx"},
-	{"xstat xstat64", "newfstatat stat", ""},
-	{"lstat lstat64", "newfstatat", "lstat statx"},
-	{"lxstat lxstat64", "newfstatat lstat", ""},
-	{"fstat fstat64 fxstat fxstat64", "fstat newfstatat", "statx"},
-	{"opendir fdopendir scandir scandir64 scandirat nftw nftw64 ftw ftw64 fts_open glob glob64", "openat fstat newfstatat getdents64", "open"},
-	{"readdir readdir64 readdir_r readdir64_r fts_read", "getdents64", ""},
-	{"access", "access|faccessat", ""},
-	{"euidaccess eaccess faccessat", "faccessat faccessat2", ""},
-	{"unlink", "unlink|unlinkat", ""},
-	{"rmdir", "rmdir|unlinkat", ""},
-	{"remove", "unlink|unlinkat rmdir|unlinkat", ""},
-	{"rename", "rename|renameat renameat2", ""},
-	{"renameat", "renameat renameat2", ""},
-	{"mkdir mkdtemp", "mkdir|mkdirat", ""},
-	{"mknod mknodat mkfifo mkfifoat xmknod xmknodat", "mknod mknodat", ""},
-	{"link", "link|linkat", ""},
-	{"symlink", "symlink|symlinkat", ""},
-	{"readlink readlink_chk realpath realpath_chk canonicalize_file_name", "readlink|readlinkat", ""},
-	{"chmod", "chmod|fchmodat", ""},
-	{"fchmodat lchmod", "fchmodat fchmodat2", ""},
-	{"chown", "chown|fchownat", ""},
-	{"lchown", "lchown|fchownat", ""},
-	{"utime utimes utimensat futimens futimes lutimes futimesat", "utime utimes utimensat futimesat", ""},
-	{"truncate truncate64", "truncate", ""},
-	{"ftruncate ftruncate64", "ftruncate", ""},
-	{"pread pread64 pread_chk pread64_chk", "pread64", ""},
-	{"pwrite pwrite64", "pwrite64", ""},
-	{"preadv preadv64", "preadv", ""},
-	{"pwritev pwritev64", "pwritev", ""},
-	{"preadv2 preadv64v2", "preadv2 preadv", ""},
-	{"pwritev2 pwritev64v2", "pwritev2 pwritev", ""},
-	{"lseek64 fseek fseeko ftell rewind", "lseek", ""},
-	{"sendfile64", "sendfile", ""},
-	{"fallocate64 posix_fallocate posix_fallocate64", "fallocate", ""},
-	{"posix_fadvise posix_fadvise64", "fadvise64", ""},
-	{"statfs64 statvfs statvfs64", "statfs", ""},
-	{"fstatfs64 fstatvfs fstatvfs64", "fstatfs", ""},
-	{"fcntl fcntl64 lockf lockf64", "fcntl", ""},
-	{"dup2", "dup2|dup3", ""},
-	{"pipe", "pipe pipe2", ""},
-	{"fdatasync", "fdatasync", ""},
-	{"isatty tcgetattr tcsetattr ttyname ttyname_r tcgetpgrp tcsetpgrp", "ioctl", ""},
-	{"flock", "flock", ""},
-
-	// Waiting.
-	{"poll poll_chk", "poll|ppoll", ""},
-	{"ppoll ppoll_chk", "ppoll", ""},
-	{"select pselect", "select pselect6", ""},
-	{"epoll_create", "epoll_create|epoll_create1", ""},
-	{"epoll_wait", "epoll_wait|epoll_pwait", ""},
-	{"epoll_pwait2", "epoll_pwait2", ""},
-	{"eventfd", "eventfd2", "eventfd"},
-	{"signalfd", "signalfd4", "signalfd"},
-	{"inotify_init", "inotify_init1", "inotify_init"},
-
-	// Processes and signals.
-	{"fork posix_spawn posix_spawnp popen system forkpty daemon wordexp", "clone clone3", "fork"},
-	{"vfork", "vfork clone", "fork"},
-	{"pthread_create thrd_create", "clone clone3", ""},
-	{"execl execle execlp execv execvp execvpe fexecve posix_spawn posix_spawnp popen system", "execve", ""},
-	{"fexecve", "execveat", ""},
-	{"wait wait3 waitpid pclose system", "wait4", ""},
-	{"waitid", "waitid", ""},
-	{"raise pthread_kill abort", "tgkill", "tkill"},
-	{"killpg", "kill", ""},
-	{"sigqueue", "rt_sigqueueinfo", ""},
-	{"signal bsd_signal sysv_signal sigaction sigset", "rt_sigaction", ""},
-	{"sigprocmask pthread_sigmask sigblock sigsetmask", "rt_sigprocmask", ""},
-	{"sigsuspend", "rt_sigsuspend", ""},
-	{"sigpending", "rt_sigpending", ""},
-	{"sigwait sigwaitinfo sigtimedwait", "rt_sigtimedwait", ""},
-	{"pause", "pause|ppoll", ""},
-	{"alarm", "alarm|setitimer", ""},
-	{"getpgrp", "getpgrp|getpgid", ""},
-	{"setpgrp", "setpgid", ""},
-	{"nice", "getpriority setpriority", ""},
-	{"getrlimit getrlimit64", "prlimit64", "getrlimit"},
-	{"setrlimit setrlimit64", "prlimit64", "setrlimit"},
-	{"prlimit", "prlimit64", ""},
-	{"seteuid", "setresuid", ""},
-	{"setegid", "setresgid", ""},
-	{"initgroups", "setgroups", ""},
-	{"sched_getaffinity pthread_getaffinity_np get_nprocs", "sched_getaffinity", ""},
-	{"sched_setaffinity pthread_setaffinity_np", "sched_setaffinity", ""},
-	{"getrandom getentropy arc4random", "getrandom", ""},
-
-	// Time.
-	{"time", "time", ""},
-	{"clock_gettime timespec_get", "clock_gettime", ""},
-	{"nanosleep sleep usleep clock_nanosleep thrd_sleep", "nanosleep clock_nanosleep", ""},
-
-	// Network.
-	{"accept", "accept", ""},
-	{"recv recvfrom recv_chk recvfrom_chk", "recvfrom", ""},
-	{"send sendto", "sendto", ""},
-	{"getaddrinfo gethostbyname gethostbyname2 gethostbyname_r getnameinfo gethostbyaddr res_query res_search res_nquery", "socket connect sendto sendmmsg recvfrom recvmsg poll|ppoll bind getsockname", ""},
-	{"syslog vsyslog openlog", "socket connect sendto", ""},
-	{"getpwnam getpwuid getgrnam getgrgid getpwnam_r getpwuid_r getgrnam_r getgrgid_r getgrouplist initgroups", "openat socket connect", "open"},
+// abi is the convention that a function keeps. Go's functions save nothing
+// for their callers.
+func (c *code) abi(_ *function) convention {
+	abi := c.cpu.convention()
+	if c.golang.table == nil {
+		return abi
+	}
+	abi.clobbered = allAMD64
+	if c.arch == "arm64" {
+		abi.clobbered = 1<<sp64 - 1
+	}
+	return abi
 }
 
-// wrapperTable indexes the wrappers by function.
-func wrapperTable() map[string][]wrapper {
-	table := map[string][]wrapper{}
-	for _, w := range wrappers {
-		for _, f := range strings.Fields(w.functions) {
-			table[f] = append(table[f], w)
+// target is what a step or a pointer leads to: a function of the file, by
+// index, or an import, by index; -1 where it is none.
+type target struct{ function, imported int }
+
+// lookup follows an address of code.
+func (c *code) lookup(addr uint64) target {
+	if t := c.tail(addr); t != nil && c.code(addr) {
+		if slot, ok := c.cpu.stub(t, addr); ok {
+			return c.slot(slot)
 		}
 	}
-	return table
+	return target{find(c.functions, addr), -1}
 }
 
-// callsOf returns the calls behind an imported function: those of every C
-// library, and those of musl alone. Internal names such as __poll_chk and
-// __xstat64 are those of the public ones with underscores before them. A
-// function that is not in the table may be named as its call.
-func callsOf(table map[string][]wrapper, symbol string) (calls, musl []string) {
-	symbol, _, _ = strings.Cut(symbol, "@")
-	name := strings.TrimLeft(symbol, "_")
-	lines, ok := table[name]
-	if !ok {
-		return []string{name, strings.TrimSuffix(name, "64"), strings.TrimSuffix(name, "_chk")}, nil
+// slot follows a word of memory that holds an address of code.
+func (c *code) slot(addr uint64) target {
+	all := c.pointersIn(span{addr, addr + 1})
+	if len(all) == 0 {
+		return target{-1, -1}
 	}
-	for _, w := range lines {
-		calls = append(calls, strings.Fields(w.calls)...)
-		musl = append(musl, strings.Fields(w.musl)...)
+	t := target{-1, all[0].symbol}
+	if all[0].to != 0 {
+		t.function = find(c.functions, all[0].to)
 	}
-	return calls, musl
+	return t
+}
+
+// leads follows a jump or a call.
+func (c *code) leads(s *step) target {
+	switch {
+	case s.to != 0:
+		return c.lookup(s.to)
+	case s.slot != 0:
+		return c.slot(s.slot)
+	}
+	return target{-1, -1}
+}
+
+// importName is the name of an import, or "".
+func (c *code) importName(i int) string {
+	if i < 0 {
+		return ""
+	}
+	return c.dynamic.imports[i].Name
+}
+
+// numbers finds the system calls of every function: where one takes the
+// number from its caller, they are the caller's, over as many functions as
+// it takes.
+type numbering struct {
+	code    *code
+	of      map[int]*found // by function
+	callers map[int][]int  // of functions that take a number
+	sources map[int][]source
+}
+
+// number answers for each function with system calls of its own.
+func (c *code) number() map[int]*found {
+	n := &numbering{code: c, of: map[int]*found{}, sources: map[int][]source{}}
+	queue := n.first()
+	for rounds := 0; len(queue) > 0; rounds++ {
+		if rounds > 4*len(c.functions)+64 {
+			break // each function's sources only grow, and they are few
+		}
+		i := queue[0]
+		queue = queue[1:]
+		f := question{c, n.told}.flow(&c.functions[i])
+		n.of[i] = &f
+		if len(f.sources) > 8 {
+			f.sources = f.sources[:8]
+		}
+		if grew := len(f.sources) > len(n.sources[i]); !grew {
+			continue
+		}
+		n.sources[i] = f.sources
+		for _, caller := range n.callersOf(i) {
+			if !slices.Contains(queue, caller) {
+				queue = append(queue, caller)
+			}
+		}
+	}
+	return n.of
+}
+
+// first are the functions with a system call instruction, and those that
+// call a function of another file by which one is made.
+func (n *numbering) first() []int {
+	var queue []int
+	for i := range n.code.functions {
+		f := &n.code.functions[i]
+		if f.kernel || slices.ContainsFunc(f.edges, n.asksByName) {
+			queue = append(queue, i)
+		}
+	}
+	return queue
+}
+
+func (n *numbering) asksByName(e edge) bool {
+	var t target
+	switch e.kind {
+	case calls:
+		t = n.code.lookup(e.addr)
+	case via:
+		t = n.code.slot(e.addr)
+	default:
+		return false
+	}
+	switch n.code.importName(t.imported) {
+	case callByNumber, dlsym, dlvsym:
+		return true
+	}
+	return false
+}
+
+// told says what the target of a step takes numbers from.
+func (n *numbering) told(s *step) ([]source, bool) {
+	t := n.code.leads(s)
+	arguments := n.code.cpu.convention().arguments
+	switch n.code.importName(t.imported) {
+	case callByNumber:
+		return []source{{argument, arguments[0], 0}}, false
+	case dlsym, dlvsym:
+		return []source{{argument, arguments[1], 0}}, true
+	}
+	if t.function < 0 {
+		return nil, false
+	}
+	return n.sources[t.function], false
+}
+
+// callersOf returns the functions that call or jump to one.
+func (n *numbering) callersOf(i int) []int {
+	if n.callers == nil {
+		n.callers = map[int][]int{}
+		for caller := range n.code.functions {
+			for _, e := range n.code.functions[caller].edges {
+				if e.kind != calls && e.kind != via {
+					continue
+				}
+				t := n.code.lookup(e.addr)
+				if e.kind == via {
+					t = n.code.slot(e.addr)
+				}
+				if t.function >= 0 {
+					n.callers[t.function] = append(n.callers[t.function], caller)
+				}
+			}
+		}
+	}
+	return n.callers[i]
 }

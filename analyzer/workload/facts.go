@@ -20,7 +20,7 @@ func (r *run) outcome() (*Outcome, error) {
 	o := &Outcome{Record: r.recorder.Record(), Failure: r.failure, Warnings: r.warnings}
 	// A process that came and went between two samples has left its peak.
 	o.Record.Peaks.Memory = max(o.Record.Peaks.Memory, r.result.Memory)
-	found, err := scan(r.tree.Path, []*evidence.Record{o.Record})
+	found, err := scan(r.tree.Path, []*evidence.Record{o.Record}, r.cache)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,11 @@ func Facts(ctx context.Context, s *store.Store, records []*evidence.Record) (ana
 		return none, err
 	}
 	defer tree.Close()
-	found, err := scan(tree.Path, records)
+	cache, err := s.PreparedDir(cacheKey(image))
+	if err != nil {
+		return none, err
+	}
+	found, err := scan(tree.Path, records, cache)
 	if err != nil {
 		return none, err
 	}
@@ -67,8 +71,12 @@ func anyTree(ctx context.Context, s *store.Store, image store.Image, mode manife
 	return tree, err
 }
 
+// cacheKey names the folder that keeps what was found in an image's files, for
+// as long as the store has the image.
+func cacheKey(image store.Image) string { return image.Digest.Hex + "-static" }
+
 // scan looks at the programs and libraries that the records name.
-func scan(tree string, records []*evidence.Record) (*static.Evidence, error) {
+func scan(tree string, records []*evidence.Record, cache string) (*static.Evidence, error) {
 	var paths []string
 	for _, r := range records {
 		for _, p := range r.Programs {
@@ -80,9 +88,9 @@ func scan(tree string, records []*evidence.Record) (*static.Evidence, error) {
 		paths = append(paths, r.Libraries...)
 	}
 	slices.Sort(paths)
-	found, err := static.Scan(tree, records[0].Architecture, slices.Compact(paths))
+	found, err := static.Scan(tree, records[0].Architecture, slices.Compact(paths), cache)
 	if err != nil {
-		return nil, fmt.Errorf("looking for variants of the recorded system calls: %w", err)
+		return nil, fmt.Errorf("looking for what the image's code can do: %w", err)
 	}
 	return found, nil
 }

@@ -33,6 +33,9 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if err := r.launch(ctx, s, plan.Record, nil); err != nil {
 		return nil, err
 	}
+	if r.cache, err = s.PreparedDir(cacheKey(j.Image)); err != nil {
+		return nil, err
+	}
 	if r.recorder, err = r.newRecorder(host); err != nil {
 		return nil, errors.Join(err, r.tree.Close())
 	}

@@ -28,6 +28,7 @@ type run struct {
 	prepared *enforcer.Prepared
 	// recorder is nil in a run under a manifest.
 	recorder *record.Recorder
+	cache    string // folder of what is found in the image's files
 
 	// signals go to the container's first process.
 	signals *signals.Queue
