@@ -15,10 +15,15 @@ type ImageFacts struct {
 	// data.
 	Volumes []string
 	// Reachable has the system calls that the image's code can make, each
-	// with how; see static.Evidence. Variants are added from it alone.
+	// with how, and Asked those of them that a program itself asks for; see
+	// static.Evidence. Variants, and calls that no run showed, are added from
+	// them alone.
 	Reachable map[string]string
-	// Unknown are programs whose calls could not be told.
+	Asked     map[string]bool
+	// Unknown are programs whose calls could not be told, and Sites places in
+	// the others where one cannot be told.
 	Unknown []string
+	Sites   []string
 }
 
 // Basis is what a proposed permission rests on.
@@ -35,6 +40,9 @@ const (
 	// Variant calls do the same as an observed one, and the image's code
 	// can make them.
 	Variant Basis = "variant"
+	// Reachable calls were in no run; the image's code can make them, and
+	// they are of the few that bad days take.
+	Reachable Basis = "reachable"
 	// Inferred permissions follow from others that were observed.
 	Inferred Basis = "inferred"
 	// Declared permissions are from the image's configuration.
@@ -58,6 +66,8 @@ type Explanation struct {
 	// there were none. NeedReason is why, in one line.
 	Need       Need   `json:"need,omitempty"`
 	NeedReason string `json:"needReason,omitempty"`
+	// Reach says of a system call whether the image's code can make it.
+	Reach Reach `json:"reach,omitempty"`
 }
 
 // Proposal is a manifest and why it is as it is.
@@ -156,6 +166,9 @@ func (p *proposer) completeness() {
 	}
 	if p.facts.Reachable == nil {
 		p.warn("the image's code was not looked at; no variants of the observed system calls are included")
+	}
+	if n := len(p.facts.Sites); n > 0 {
+		p.warn("the image's code makes system calls whose number cannot be told, in %s, the first being %s; what it can make besides is unknown", count(n, "place"), p.facts.Sites[0])
 	}
 	for _, u := range p.facts.Unknown {
 		p.warn("what system calls %s can make is unknown; only those it was seen to make are included", u)

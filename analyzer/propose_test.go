@@ -176,6 +176,7 @@ func TestGolden(t *testing.T) {
 				"pwrite64": "pwrite64 imported by /usr/sbin/nginx", "ppoll": "ppoll imported by /usr/sbin/nginx",
 				"stat": "stat imported by /usr/sbin/nginx", "fstat": "fstat imported by /usr/sbin/nginx",
 			},
+			Asked: map[string]bool{"pwrite64": true, "ppoll": true, "stat": true, "fstat": true},
 		}},
 		{"nginx-twice", []*evidence.Record{nginx(), again}, ImageFacts{Unknown: []string{"/usr/bin/find"}}},
 	} {
@@ -273,9 +274,9 @@ func TestVariantsAreCalls(t *testing.T) {
 
 func TestSyscalls(t *testing.T) {
 	reachable := func(names ...string) ImageFacts {
-		f := ImageFacts{Reachable: map[string]string{}}
+		f := ImageFacts{Reachable: map[string]string{}, Asked: map[string]bool{}}
 		for _, n := range names {
-			f.Reachable[n] = n + " imported by /app"
+			f.Reachable[n], f.Asked[n] = "app → "+n+" (libc.so.6)", true
 		}
 		return f
 	}
@@ -295,6 +296,10 @@ func TestSyscalls(t *testing.T) {
 		{"no variants blindly", reachable("read"), record(calls("pread64")), []string{"syscall:pread64"}},
 		{"variants of the baseline", reachable("clock_gettime", "time", "epoll_pwait2"), record(),
 			[]string{"syscall:epoll_pwait2", "syscall:time"}},
+		{"what bad days take", reachable("rename", "kill", "recvmsg", "ptrace", "socket", "execve"), record(),
+			[]string{"syscall:kill", "syscall:recvmsg", "syscall:rename"}},
+		{"not what only libraries ask for", ImageFacts{Reachable: map[string]string{"rename": "", "recvmsg": "", "pwrite64": ""}}, record(calls("pread64")),
+			[]string{"syscall:pread64", "syscall:recvmsg"}},
 		{"a process by clone makes no namespaces", reachable("clone"), record(calls("vfork")),
 			[]string{"syscall:clone(0&CLONE_NEWNS|CLONE_NEWCGROUP|CLONE_NEWUTS|CLONE_NEWIPC|CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNET=0)", "syscall:vfork"}},
 		{"clone3 becomes clone", reachable("read"), record(calls("clone3")),
@@ -342,5 +347,52 @@ func TestKernel(t *testing.T) {
 		if got := propose(t, ImageFacts{}, records...).Manifest.Syscalls.Kernel; got != test.want {
 			t.Errorf("%v: %s, want %s", test.kernels, got, test.want)
 		}
+	}
+}
+
+// TestOccasions holds that what is offered unseen exists, is normal, and is
+// not decided by arguments that nobody has seen.
+func TestOccasions(t *testing.T) {
+	for _, o := range occasions() {
+		for _, name := range strings.Fields(o.calls) {
+			known := false
+			for _, arch := range manifest.Architectures() {
+				info, ok := manifest.LookupSyscall(arch, name)
+				known = known || ok
+				if ok && info.Level != manifest.Normal {
+					t.Errorf("%s: %s is %v", o.what, name, info.Level)
+				}
+			}
+			if !known || len(manifest.RecordedArgs(name)) > 0 {
+				t.Errorf("%s: %s: known %t, decided by %v", o.what, name, known, manifest.RecordedArgs(name))
+			}
+		}
+	}
+}
+
+func TestReach(t *testing.T) {
+	code := map[string]string{"getuid": "app"}
+	for _, test := range []struct {
+		name       string
+		facts      ImageFacts
+		seen, want Reach // of getuid, and of getppid
+	}{
+		{"nobody looked", ImageFacts{}, "", ""},
+		{"all was told", ImageFacts{Reachable: code}, CanReach, CannotReach},
+		{"a file that cannot be read", ImageFacts{Reachable: code, Unknown: []string{"/app"}}, CanReach, ReachUnknown},
+		{"a call that cannot be told", ImageFacts{Reachable: code, Sites: []string{"/app at 0x10"}}, CanReach, ReachUnknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := propose(t, test.facts, record(calls("getuid", "getppid")))
+			if got := p.Why["syscall:getuid"].Reach; got != test.seen {
+				t.Errorf("getuid is %q, want %q", got, test.seen)
+			}
+			if got := p.Why["syscall:getppid"].Reach; got != test.want {
+				t.Errorf("getppid is %q, want %q", got, test.want)
+			}
+			if got := warned(p, "cannot be told"); got != (len(test.facts.Sites) > 0) {
+				t.Errorf("warnings %q", p.Warnings)
+			}
+		})
 	}
 }

@@ -41,6 +41,7 @@ func (p *proposer) syscalls() error {
 	always(Baseline(p.arch), "needed by every program")
 	p.addHot(calls)
 	p.addVariants(calls)
+	p.addReachable(calls)
 	always(rare[:], "made by abort(3), and by the runtime of Go")
 
 	sorted := slices.SortedFunc(values(calls), func(a, b proposedCall) int {
@@ -220,6 +221,7 @@ func (p *proposer) addVariants(calls map[string]proposedCall) {
 	for _, name := range present {
 		for _, other := range variantsOf(name) {
 			how, reachable := p.facts.Reachable[other]
+			reachable = reachable && p.facts.Asked[other]
 			info, exists := manifest.LookupSyscall(p.arch, other)
 			if _, have := calls[other]; have || !reachable || !exists {
 				continue
@@ -243,7 +245,7 @@ func (p *proposer) addHot(calls map[string]proposedCall) {
 		switch {
 		case reachable:
 			how = "not watched; " + how
-		case len(p.facts.Unknown) > 0 || len(p.facts.Reachable) == 0:
+		case len(p.facts.Unknown)+len(p.facts.Sites) > 0 || len(p.facts.Reachable) == 0:
 			how = "not watched; what code can make it is unknown"
 		default:
 			continue
@@ -255,6 +257,7 @@ func (p *proposer) addHot(calls map[string]proposedCall) {
 // allow appends a call's entries to the manifest.
 func (p *proposer) allow(c proposedCall) {
 	for _, e := range p.conditions(c) {
+		e.why.Reach = p.reach(c.info.Name)
 		allow := &p.manifest.Syscalls.Allow
 		note := p.explain("syscalls.allow", len(*allow), e.why)
 		*allow = append(*allow, manifest.Syscall{Name: c.info.Name, When: e.when, Note: note})

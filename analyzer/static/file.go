@@ -26,6 +26,10 @@ type file struct {
 	Start int   `json:"start"` // what is called when the file is loaded
 	// Exports are the sets of what other files can ask for, by name.
 	Exports map[string]int `json:"exports,omitempty"`
+	// Near are the calls that exported functions make themselves, or by what
+	// they are written with, at most two functions away: of poll(3) this is
+	// poll, and not what ends a thread that is cancelled in it.
+	Near map[string][]int `json:"near,omitempty"`
 }
 
 // set is what can follow: system calls by number, imports and sites by index.
@@ -61,9 +65,9 @@ func readFile(r io.ReaderAt) (*file, error) {
 	d := &m.dynamic
 	f := &file{
 		Architecture: m.arch, Dynamic: d.present, Interpreter: m.interpreter, Soname: d.soname, Needed: d.needed, Paths: d.paths,
-		Libc: m.libc(), Exports: map[string]int{},
+		Libc: m.libc(), Exports: map[string]int{}, Near: map[string][]int{},
 	}
-	s := &summary{file: f, graph: build(c), known: map[string]int{}}
+	s := &summary{file: f, graph: build(c), known: map[string]int{}, itself: map[string][]uint64{}}
 	if err := s.write(); err != nil {
 		return nil, err
 	}
@@ -76,7 +80,8 @@ type summary struct {
 	graph    *graph
 	closures *closures
 	sites    map[uint64]int
-	known    map[string]int // sets by their content
+	known    map[string]int      // sets by their content
+	itself   map[string][]uint64 // by export: what the function has instructions for
 }
 
 func (s *summary) write() error {
@@ -101,7 +106,29 @@ func (s *summary) write() error {
 			return err
 		}
 	}
+	s.leaveOutCommon()
 	return nil
+}
+
+// leaveOutCommon takes from what is near exported functions the calls that so
+// many of them come to that they say nothing of what one is for, such as those
+// of locks and of what is printed on the way to abort.
+func (s *summary) leaveOutCommon() {
+	often := map[int]int{}
+	for _, near := range s.Near {
+		for _, n := range near {
+			often[n]++
+		}
+	}
+	const share, few = 16, 8
+	for name, near := range s.Near {
+		near = slices.DeleteFunc(near, func(n int) bool {
+			return often[n] > max(few, len(s.Near)/share) && !slices.Contains(s.itself[name], uint64(n))
+		})
+		if s.Near[name] = near; len(near) == 0 {
+			delete(s.Near, name)
+		}
+	}
 }
 
 // entry is the set of what follows when the file is run. In a Go program it
@@ -151,11 +178,58 @@ func (s *summary) export(symbol symbol) error {
 			s.asked(n, all)
 		}
 	}
+	if near := s.near(nodes); len(near) > 0 {
+		s.Near[symbol.name] = union(s.Near[symbol.name], near)
+	}
+	for _, n := range nodes {
+		if f := s.graph.found[n]; f != nil && n < len(s.graph.functions) {
+			s.itself[symbol.name] = append(s.itself[symbol.name], f.numbers...)
+		}
+	}
 	if old, ok := s.Exports[symbol.name]; ok {
 		s.unite(old, all)
 	}
 	s.Exports[symbol.name] = s.keep(all)
 	return nil
+}
+
+// near returns the numbers of the calls that functions make themselves or by
+// those that they call, and those in turn.
+func (s *summary) near(nodes []int) []int {
+	const steps = 2
+	var numbers []int
+	seen := map[int]bool{}
+	for step := 0; step <= steps; step++ {
+		var next []int
+		for _, n := range nodes {
+			if seen[n] || n >= len(s.graph.functions) {
+				continue
+			}
+			seen[n] = true
+			if f := s.graph.found[n]; f != nil {
+				for _, number := range f.numbers {
+					if number < maxNumber {
+						numbers = append(numbers, int(number))
+					}
+				}
+			}
+			for _, to := range s.graph.out[n] {
+				// What gives up does more, and it is not what was asked for.
+				if int(to) < len(s.graph.functions) && s.graph.functions[to].returns {
+					next = append(next, int(to))
+				}
+			}
+		}
+		nodes = next
+	}
+	return union(nil, numbers)
+}
+
+// union sorts what is in any of two lists.
+func union(a, b []int) []int {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // asked adds the sites of a function that takes numbers from its caller, for

@@ -13,7 +13,7 @@ type linker struct {
 	tree  *tree
 	found Evidence
 	best  map[int]way // by number
-	sites map[string]bool
+	asked map[int]bool
 }
 
 // way is how a call is reached, and how good an explanation it is: the
@@ -97,6 +97,9 @@ func (l *linker) unit(root *module, opened bool) []*module {
 		}
 	} else {
 		u.enter(entered{root, root.file.Entry, 0, name})
+		for _, n := range root.file.Sets[root.file.Entry].Calls {
+			u.asked[n] = true
+		}
 	}
 	for _, m := range scope {
 		text := name
@@ -164,7 +167,7 @@ func (u *unit) site(m *module, i int) {
 func (u *unit) resolve(e entered, i imported) {
 	for _, m := range u.scope {
 		if set, ok := m.file.Exports[i.Name]; ok && !(i.Others && m == e.module) {
-			u.enter(entered{m, set, e.depth + 1, e.text + " → " + i.Name + " (" + path.Base(m.path) + ")"})
+			u.across(e, m, set, i.Name)
 			return
 		}
 	}
@@ -173,7 +176,7 @@ func (u *unit) resolve(e entered, i imported) {
 	}
 	for _, m := range u.tree.sorted() {
 		if set, ok := m.file.Exports[i.Name]; ok {
-			u.enter(entered{m, set, e.depth + 1, e.text + " → " + i.Name + " (" + path.Base(m.path) + ")"})
+			u.across(e, m, set, i.Name)
 			return
 		}
 	}
@@ -181,6 +184,18 @@ func (u *unit) resolve(e entered, i imported) {
 	if !slices.Contains(u.found.Sites, missing) {
 		u.found.Sites = append(u.found.Sites, missing)
 	}
+}
+
+// across follows an import into the file that exports it.
+func (u *unit) across(e entered, m *module, set int, symbol string) {
+	// What a library asks for, another program might have it for: only the
+	// unit's own file counts.
+	if e.module == u.scope[0] && m != e.module {
+		for _, n := range m.file.Near[symbol] {
+			u.asked[n] = true
+		}
+	}
+	u.enter(entered{m, set, e.depth + 1, e.text + " → " + symbol + " (" + path.Base(m.path) + ")"})
 }
 
 // sorted returns the tree's modules by path.

@@ -15,6 +15,11 @@ type Evidence struct {
 	// Reachable has the system calls that the code can make, by name, each
 	// with how: "nginx → rename (libc.so.6)".
 	Reachable map[string]string
+	// Asked are those of them that a program asks for, or a module that it
+	// opened: its own file makes the call, or imports a function that is
+	// hardly more than the call. The others come with what larger functions
+	// do, and with what libraries do for other programs too.
+	Asked map[string]bool
 	// Unknown are programs whose calls cannot be told, for they could not be
 	// read.
 	Unknown []string
@@ -59,7 +64,7 @@ func Scan(root, architecture string, paths []string, cache string) (*Evidence, e
 	defer dir.Close()
 	t := &tree{root: dir, architecture: architecture, cache: newCache(cache), modules: map[identity]*module{}, paths: map[string]*module{}}
 	t.load(paths)
-	l := &linker{tree: t, found: Evidence{Reachable: map[string]string{}}, best: map[int]way{}}
+	l := &linker{tree: t, found: Evidence{Reachable: map[string]string{}, Asked: map[string]bool{}}, asked: map[int]bool{}, best: map[int]way{}}
 	l.units(paths)
 	l.found.Unknown = append(l.found.Unknown, t.unknown...)
 	slices.Sort(l.found.Unknown)
@@ -68,6 +73,9 @@ func Scan(root, architecture string, paths []string, cache string) (*Evidence, e
 		// A number that is in no table is not the kernel's.
 		if info, ok := manifest.SyscallByNumber(architecture, number); ok {
 			l.found.Reachable[info.Name] = way.text
+			if l.asked[number] {
+				l.found.Asked[info.Name] = true
+			}
 		}
 	}
 	slices.SortFunc(l.found.Sites, func(a, b FileSite) int { return strings.Compare(a.String(), b.String()) })

@@ -96,5 +96,9 @@ func scan(tree string, records []*evidence.Record, cache string) (*static.Eviden
 }
 
 func facts(volumes []string, found *static.Evidence) analyzer.ImageFacts {
-	return analyzer.ImageFacts{Volumes: volumes, Reachable: found.Reachable, Unknown: found.Unknown}
+	f := analyzer.ImageFacts{Volumes: volumes, Reachable: found.Reachable, Asked: found.Asked, Unknown: found.Unknown}
+	for _, s := range found.Sites {
+		f.Sites = append(f.Sites, s.String())
+	}
+	return f
 }
