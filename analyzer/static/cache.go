@@ -92,6 +92,9 @@ func (f *file) check() error {
 	for _, i := range f.Exports {
 		ok = ok && in([]int{i}, len(f.Sets))
 	}
+	for _, near := range f.Near {
+		ok = ok && in(near, maxNumber)
+	}
 	if !ok {
 		return errDamaged
 	}

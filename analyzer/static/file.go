@@ -121,9 +121,10 @@ func (s *summary) leaveOutCommon() {
 		}
 	}
 	const share, few = 16, 8
+	limit := max(few, len(s.Near)/share)
 	for name, near := range s.Near {
 		near = slices.DeleteFunc(near, func(n int) bool {
-			return often[n] > max(few, len(s.Near)/share) && !slices.Contains(s.itself[name], uint64(n))
+			return often[n] > limit && !slices.Contains(s.itself[name], uint64(n))
 		})
 		if s.Near[name] = near; len(near) == 0 {
 			delete(s.Near, name)

@@ -1,0 +1,64 @@
+package static
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"testing"
+	"time"
+)
+
+// FuzzReadFile changes real files at some places: whatever comes of it is read
+// in bounded time, or refused.
+func FuzzReadFile(f *testing.F) {
+	var programs [][]byte
+	for _, name := range []string{"/bin/true", "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"} {
+		if data, err := os.ReadFile(name); err == nil && len(data) < 1<<20 {
+			programs = append(programs, data)
+		}
+	}
+	if len(programs) == 0 {
+		f.Skip("no program to begin with")
+	}
+	f.Add(uint8(0), []byte{})
+	f.Add(uint8(1), []byte{0x38, 0, 0, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, which uint8, edits []byte) {
+		data := bytes.Clone(programs[int(which)%len(programs)])
+		// Each edit is an offset of three bytes and a value of two.
+		for ; len(edits) >= 5; edits = edits[5:] {
+			at := int(edits[0]) | int(edits[1])<<8 | int(edits[2])<<16
+			binary.LittleEndian.PutUint16(data[at%(len(data)-1):], binary.LittleEndian.Uint16(edits[3:]))
+		}
+		start := time.Now()
+		if file, err := readFile(bytes.NewReader(data)); err == nil {
+			if err := file.check(); err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// FuzzDecode holds that every instruction has a size and stays in its bytes.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{0x0f, 0x05})
+	f.Add([]byte{0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25, 1, 2, 3, 4})
+	f.Add([]byte{0xc5, 0xf8, 0x77})
+	f.Add([]byte{0x62, 0xf1, 0x7c, 0x48, 0x28, 0x05, 1, 2, 3, 4})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, cpu := range []processor{amd64{&image{}}, amd64{&image{fixed: true}}, arm64{}} {
+			for at := 0; at < len(text); {
+				var s step
+				cpu.decode(&s, text[at:], textAt+uint64(at))
+				if s.size == 0 || at+int(s.size) > len(text) {
+					t.Fatalf("%T: %x: size %d of %d", cpu, text[at:], s.size, len(text)-at)
+				}
+				begin(cpu.convention()).apply(&s, cpu.convention())
+				cpu.stub(text[at:], textAt+uint64(at))
+				at += int(s.size)
+			}
+		}
+	})
+}
