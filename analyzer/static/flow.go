@@ -8,6 +8,7 @@ import (
 const (
 	maxSteps  = 1 << 16
 	maxRounds = 1 << 14
+	maxWork   = 1 << 28 // of a file: some seconds
 )
 
 // source says where a function's caller gives it a number: in an argument's
@@ -33,6 +34,9 @@ type question struct {
 	// told returns what a call's or jump's target takes numbers from, and
 	// whether they are addresses of names rather.
 	told func(s *step) (sources []source, names bool)
+	// work is what may still be done in the file, in steps; it is counted
+	// down, and when it is used up everything is unknown.
+	work *int
 }
 
 // flow follows what is known through the function, and answers for each step
@@ -81,7 +85,8 @@ func (q question) steps(f *function) ([]step, bool) {
 		steps = append(steps, s)
 		at += uint64(s.size)
 	}
-	return steps, len(steps) <= maxSteps
+	*q.work -= len(steps)
+	return steps, len(steps) <= maxSteps && *q.work > 0
 }
 
 // block is a run of steps that is entered at its first one alone.
@@ -134,7 +139,8 @@ func (q question) settle(steps []step, blocks []block, of []int32, index func(ui
 			if !b.queued {
 				continue
 			}
-			if rounds--; rounds <= 0 {
+			*q.work -= b.to - b.from + len(b.in.stack) + maxRegisters
+			if rounds--; rounds <= 0 || *q.work <= 0 {
 				return 0
 			}
 			b.queued = false

@@ -86,13 +86,14 @@ type numbering struct {
 func (c *code) number() map[int]*found {
 	n := &numbering{code: c, of: map[int]*found{}, sources: map[int][]source{}}
 	queue := n.first()
+	work := maxWork
 	for rounds := 0; len(queue) > 0; rounds++ {
 		if rounds > 4*len(c.functions)+64 {
 			break // each function's sources only grow, and they are few
 		}
 		i := queue[0]
 		queue = queue[1:]
-		f := question{c, n.told}.flow(&c.functions[i])
+		f := question{c, n.told, &work}.flow(&c.functions[i])
 		n.of[i] = &f
 		if len(f.sources) > 8 {
 			f.sources = f.sources[:8]
