@@ -58,7 +58,8 @@ func (p amd64) decode(s *step, code []byte, at uint64) {
 		return
 	}
 	inst, err := x86asm.Decode(code, 64)
-	if err != nil || inst.Len == 0 {
+	// Of what it does not know, x86asm returns the first prefix alone.
+	if err != nil || inst.Len == 0 || inst.Len == 1 && inst.Prefix[0] != 0 && inst.Op == 0 {
 		s.kills, s.bad = allAMD64, true
 		return
 	}

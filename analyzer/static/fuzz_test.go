@@ -3,6 +3,7 @@ package static
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"os"
 	"testing"
 	"time"
@@ -56,9 +57,47 @@ func FuzzDecode(f *testing.F) {
 					t.Fatalf("%T: %x: size %d of %d", cpu, text[at:], s.size, len(text)-at)
 				}
 				begin(cpu.convention()).apply(&s, cpu.convention())
+				if p, ok := cpu.(skipper); ok {
+					agrees(t, p, &s, text[at:])
+				}
 				cpu.stub(text[at:], textAt+uint64(at))
 				at += int(s.size)
 			}
 		}
 	})
+}
+
+// agrees holds that what is skipped is as long as it is when read, and
+// nothing that matters.
+func agrees(t *testing.T, p skipper, s *step, text []byte) {
+	t.Helper()
+	n := p.skip(text)
+	if n == 0 || s.bad {
+		return
+	}
+	if n != int(s.size) || s.kind != plain || s.refers != 0 || s.reads != 0 || s.to != 0 || s.slot != 0 {
+		t.Fatalf("%x: skipped %d, read %+v", text[:min(15, len(text))], n, *s)
+	}
+}
+
+// TestSkipAgrees holds it of random bytes and of this test's own code.
+func TestSkipAgrees(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	text := make([]byte, 15)
+	skipped := 0
+	for _, cpu := range []amd64{{&image{}}, {&image{fixed: true}}} {
+		for range 500_000 {
+			for i := range text {
+				text[i] = byte(random.Uint32())
+			}
+			var s step
+			cpu.decode(&s, text, textAt)
+			if agrees(t, cpu, &s, text); cpu.skip(text) > 0 {
+				skipped++
+			}
+		}
+	}
+	if skipped < 10_000 {
+		t.Errorf("%d instructions were skipped", skipped)
+	}
 }
