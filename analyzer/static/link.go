@@ -84,7 +84,7 @@ func (l *linker) unit(root *module, opened bool) []*module {
 			}
 		}
 	}
-	u := &unit{linker: l, scope: scope, seen: map[visited]bool{}}
+	u := &unit{linker: l, scope: scope, seen: map[visited]bool{}, done: map[*module][]bool{}}
 	name := path.Base(root.path)
 	if opened {
 		exports := make([]string, 0, len(root.file.Exports))
@@ -125,6 +125,7 @@ type unit struct {
 	scope []*module
 	seen  map[visited]bool
 	queue []entered
+	done  map[*module][]bool // imports that were followed
 }
 
 func (u *unit) enter(e entered) {
@@ -149,8 +150,18 @@ func (u *unit) visit(e entered) {
 	for _, i := range set.Sites {
 		u.site(e.module, i)
 	}
+	// Places are visited in the order of their depth, so the first to ask for
+	// an import is as good a way to it as any.
+	done := u.done[e.module]
+	if done == nil {
+		done = make([]bool, len(e.module.file.Imports))
+		u.done[e.module] = done
+	}
 	for _, i := range set.Imports {
-		u.resolve(e, e.module.file.Imports[i])
+		if !done[i] {
+			done[i] = true
+			u.resolve(e, e.module.file.Imports[i])
+		}
 	}
 }
 

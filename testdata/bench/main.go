@@ -28,6 +28,7 @@ import (
 type bench struct {
 	lpm    string // the program
 	floor  string // the compiled floor
+	needed string // the calls that applications' own tests require
 	docker string // Docker's default profile
 	caller string // the compiled program that makes calls
 	images string // the folder of the test images
@@ -57,6 +58,7 @@ func (b *bench) topics() []topic {
 		{"redis", b.redis},
 		{"nginx", b.nginx},
 		{"record", b.record},
+		{"proposals", b.sizes},
 	}
 }
 
@@ -74,6 +76,7 @@ func main() {
 	flag.StringVar(&b.lpm, "lpm", "", "the lpm `program`")
 	flag.StringVar(&b.floor, "floor", "", "the compiled floor")
 	flag.StringVar(&b.caller, "caller", "", "the compiled program that makes calls")
+	flag.StringVar(&b.needed, "required", "", "the `file` with the calls that applications' own tests require")
 	flag.StringVar(&b.docker, "docker", "", "the `file` with Docker's default profile")
 	flag.StringVar(&b.images, "images", "", "`folder` with the test images, to which others are added")
 	flag.StringVar(&b.work, "work", "", "an empty `folder`")

@@ -19,6 +19,8 @@ func exercise(image string) string {
 		return "redis-benchmark -p $LPM_PORT -t set,get -n 5000 -q"
 	case "nginx":
 		return url + "wrk -t 1 -c 4 -d 1s $url/"
+	case "memcached":
+		return "memcached-load -a $LPM_HOST:$LPM_PORT -n 5000"
 	case "python3":
 		return url + "set -e; for n in a b; do curl -fsS -d x $url/notes/$n; done; curl -fsS $url/ $url/notes/a $url/archive -o /dev/null; curl -fsS -X DELETE $url/notes/b"
 	}
@@ -27,7 +29,7 @@ func exercise(image string) string {
 
 // ports are those that the test images listen on.
 func ports() map[string]string {
-	return map[string]string{"redis": "6379", "nginx": "8080", "python3": "8000"}
+	return map[string]string{"redis": "6379", "nginx": "8080", "memcached": "11211", "python3": "8000"}
 }
 
 // free reports a port that is taken: test images have the host's network.
