@@ -11,8 +11,7 @@ const maxClosures = 32 << 20
 // bitset is a set of small numbers.
 type bitset []uint64
 
-func (b bitset) add(i int)      { b[i/64] |= 1 << (i % 64) }
-func (b bitset) has(i int) bool { return b[i/64]>>(i%64)&1 == 1 }
+func (b bitset) add(i int) { b[i/64] |= 1 << (i % 64) }
 
 func (b bitset) union(o bitset) {
 	for i, w := range o {

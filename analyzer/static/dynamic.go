@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -201,11 +200,12 @@ func (m *image) gnuHashCount(at uint64) uint64 {
 	return last
 }
 
-// readRelocs reads DT_RELA, DT_JMPREL and DT_RELR. The formats DT_REL and
-// Android's packed ones are not in use on these architectures.
+// readRelocs reads the tables of relocations: those with addends, those of
+// stubs, and DT_RELR. The formats DT_REL and Android's packed ones are not in
+// use on these architectures.
 func (m *image) readRelocs(t tags, symbols []symbolRef) error {
 	for _, table := range []struct{ at, size elf.DynTag }{
-		{elf.DT_RELA, elf.DT_RELASZ}, {elf.DT_JMPREL, elf.DT_PLTRELSZ},
+		{elf.DT_RELA, elf.DT_RELASZ}, {elf.DT_JMPREL, elf.DT_PLTRELSZ}, //nolint:misspell // ELF's name
 	} {
 		b := m.tail(t.one[table.at])
 		b = b[:min(uint64(len(b)), t.one[table.size])]
@@ -216,13 +216,13 @@ func (m *image) readRelocs(t tags, symbols []symbolRef) error {
 			if len(m.dynamic.relocs) > maxRelocs {
 				return fmt.Errorf("relocations: %w", errTooLarge)
 			}
-			m.rela(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), symbols)
+			m.relocate(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), symbols)
 		}
 	}
 	return m.readRelr(t)
 }
 
-func (m *image) rela(at, info, addend uint64, symbols []symbolRef) {
+func (m *image) relocate(at, info, addend uint64, symbols []symbolRef) {
 	r := reloc{at: at, symbol: -1}
 	kind, index := uint32(info), info>>32
 	relative, copied, ignored := false, false, false
@@ -256,8 +256,7 @@ func (m *image) rela(at, info, addend uint64, symbols []symbolRef) {
 			r.to = s.addr + addend
 		}
 	default:
-		m.dynamic.relocErr = errors.New("a relocation names no symbol")
-		return
+		return // it names no symbol
 	}
 	m.dynamic.relocs = append(m.dynamic.relocs, r)
 }

@@ -207,13 +207,3 @@ func (m *image) text(addr uint64, limit int) (string, bool) {
 	}
 	return "", false
 }
-
-func compare[T uint64 | int64 | int | uint32](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}

@@ -123,7 +123,7 @@ func (t *tree) open(p string) (identity, *module, error) {
 	}
 	id := identity{}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		id = identity{uint64(st.Dev), st.Ino}
+		id = identity{st.Dev, st.Ino}
 	}
 	// The digest is of the very bytes that are looked at: the image's files
 	// do not change while it is held.
