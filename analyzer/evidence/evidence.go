@@ -33,7 +33,10 @@ type Record struct {
 	// it is not known.
 	Libc string `json:"libc,omitempty"`
 	// LPM is the version of lpm that recorded.
-	LPM      string   `json:"lpm,omitempty"`
+	LPM string `json:"lpm,omitempty"`
+	// Recorder is what watched: "seccomp", which empty means too, or "ebpf",
+	// which sees capability checks as the kernel makes them.
+	Recorder string   `json:"recorder,omitempty"`
 	Workload Workload `json:"workload"`
 	// Started is when the program was executed.
 	Started time.Time `json:"started"`

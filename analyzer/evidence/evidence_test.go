@@ -17,7 +17,7 @@ func full() *Record {
 	return &Record{
 		Version:      1,
 		Image:        Image{Reference: "nginx:latest", Digest: "sha256:" + strings.Repeat("ab", 32)},
-		Architecture: "amd64", Kernel: "6.18.44", Libc: "glibc 2.36", LPM: "0.1",
+		Architecture: "amd64", Kernel: "6.18.44", Libc: "glibc 2.36", LPM: "0.1", Recorder: "ebpf",
 		Workload: Workload{Command: []string{"nginx", "-g", "daemon off;"}, Exercise: "wrk <url>"},
 		Started:  time.Date(2025, 11, 23, 10, 0, 0, 0, time.UTC), Duration: 30_000,
 		Network: "host", Identity: Identity{Mode: "range", UID: 0, GID: 0, Groups: []uint32{4}},

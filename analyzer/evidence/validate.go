@@ -17,6 +17,7 @@ func (r *Record) Validate() error {
 	c.that(isDigest(r.Image.Digest), "image.digest: %q is not of the form sha256:…", r.Image.Digest)
 	c.that(r.Architecture == "amd64" || r.Architecture == "arm64", "architecture: %q is neither amd64 nor arm64", r.Architecture)
 	c.that(r.Kernel != "", "kernel: missing")
+	c.that(r.Recorder == "" || r.Recorder == "seccomp" || r.Recorder == "ebpf", "recorder: %q is neither seccomp nor ebpf", r.Recorder)
 	c.that(r.Duration >= 0, "duration: %d is negative", r.Duration)
 	switch r.Network {
 	case manifest.NetworkNone, manifest.NetworkPrivate, manifest.NetworkHost:
