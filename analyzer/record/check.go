@@ -198,6 +198,9 @@ func (r *Recorder) owned(c call, name string) (file, credentials, error) {
 
 // needs notes a capability.
 func (r *Recorder) needs(c call, capability, example string) {
+	if r.observing != nil {
+		return // they are seen, not inferred
+	}
 	n := entry(&r.facts, r.facts.capabilities, "capabilities", maxOthers, capability,
 		evidence.Capability{Name: capability, Example: text(example)}, example)
 	r.facts.see(&n.Seen, r.at(c))

@@ -27,10 +27,12 @@ const (
 	maxText = 3 << 19
 )
 
-// occasion is when something happened and who did it.
+// occasion is when something happened and who did it. Where several are told
+// of at once, count is how many, and ms when the first of them was.
 type occasion struct {
 	ms      int64
 	program string
+	count   uint64 // 0 is one
 }
 
 type callKey struct {
@@ -122,10 +124,10 @@ func newFacts() facts {
 // see counts one more occurrence. Lists that a record shares with the recorder
 // are replaced, never changed in place.
 func (f *facts) see(s *evidence.Seen, o occasion) {
-	if s.Count == 0 {
-		s.First = max(0, o.ms)
+	if ms := max(0, o.ms); s.Count == 0 || ms < s.First {
+		s.First = ms
 	}
-	s.Count++
+	s.Count += max(1, o.count)
 	if f.watch.on {
 		f.watch.seen = append(f.watch.seen, s)
 	}

@@ -112,8 +112,8 @@ func lookupHost(maps []plan.IDMap, id uint32) (uint32, bool) {
 // own process is nobody else.
 func (r *Recorder) noteSignal(c call, pid int, number uint64) error {
 	cred, err := r.credentials(c)
-	if err != nil || pid == cred.pid || number > 64 {
-		return err
+	if err != nil || pid == cred.pid || number > 64 || r.observing != nil {
+		return err // whom a signal went to is not observed
 	}
 	targets, err := r.world.signalled(c.tid, pid)
 	if err != nil {

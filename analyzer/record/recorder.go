@@ -59,6 +59,9 @@ type Recorder struct {
 	threads threads
 	uses    uses
 	askers  map[string]bool // programs that ask for names
+	// observing is not nil where another recorder tells this one what it has
+	// seen.
+	observing *observing
 }
 
 var _ supervise.Policy = (*Recorder)(nil)
@@ -220,6 +223,9 @@ func (r *Recorder) noteFailure(c call, err error) {
 
 // at returns the occasion of a call.
 func (r *Recorder) at(c call) occasion {
+	if r.observing != nil {
+		return r.observing.moment
+	}
 	return occasion{ms: c.now.Sub(r.started).Milliseconds(), program: c.by}
 }
 
@@ -241,7 +247,7 @@ func (r *Recorder) Record() *evidence.Record {
 	record := &evidence.Record{
 		Version: evidence.Version,
 		Image:   o.Image, Architecture: o.Architecture, Kernel: o.Kernel,
-		Libc: o.Libc, LPM: o.LPM, Workload: o.Workload,
+		Libc: o.Libc, LPM: o.LPM, Workload: o.Workload, Recorder: r.name(),
 		Network: o.Network,
 		Identity: evidence.Identity{
 			Mode: o.Mode, UID: o.Identity.UID, GID: o.Identity.GID, Groups: o.Identity.Groups,
@@ -254,6 +260,14 @@ func (r *Recorder) Record() *evidence.Record {
 	}
 	r.facts.fill(record)
 	return record
+}
+
+// name is what watches, in a record's words.
+func (r *Recorder) name() string {
+	if r.observing != nil {
+		return "ebpf"
+	}
+	return "seccomp"
 }
 
 // architecture names an AUDIT_ARCH_* value. x32 shares amd64's and sets a bit

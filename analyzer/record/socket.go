@@ -133,6 +133,12 @@ func (r *Recorder) noteBind(c call) error {
 // noteListen notes the port that a socket listens at, which listen(2) itself
 // does not name.
 func (r *Recorder) noteListen(c call) error {
+	if s, ok := observedSocket(c); ok {
+		if s.Local.IsValid() {
+			r.noteListening(c, s.Local)
+		}
+		return nil
+	}
 	fd, err := c.TakeFD(int32(c.args[0]))
 	if err != nil {
 		return err
@@ -151,13 +157,17 @@ func (r *Recorder) noteListen(c call) error {
 	default:
 		return nil
 	}
+	r.noteListening(c, at)
+	return nil
+}
+
+func (r *Recorder) noteListening(c call, at netip.AddrPort) {
 	// A port that the kernel chose at bind(2) looks like any other here.
 	zero := netip.AddrPortFrom(at.Addr(), 0)
 	if b := r.facts.binds[bindKey(zero, "tcp")]; b != nil && r.facts.binds[bindKey(at, "tcp")] == nil {
 		at = zero
 	}
 	r.noteLocal(at, "tcp", true, r.at(c))
-	return nil
 }
 
 func bindKey(at netip.AddrPort, protocol string) accessKey {
@@ -198,6 +208,9 @@ func (r *Recorder) noteRaw(c call) error {
 // protocolOf asks the socket itself, of which the call's number tells
 // nothing.
 func protocolOf(c call, number int32) (string, error) {
+	if s, ok := observedSocket(c); ok {
+		return protocolName(s.Type, s.Protocol), nil
+	}
 	fd, err := c.TakeFD(number)
 	if err != nil {
 		return "", err
@@ -211,13 +224,17 @@ func protocolOf(c call, number int32) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking for a socket's protocol: %w", err)
 	}
+	return protocolName(kind, protocol), nil
+}
+
+func protocolName(kind, protocol int) string {
 	switch {
 	case kind == unix.SOCK_STREAM && (protocol == unix.IPPROTO_TCP || protocol == unix.IPPROTO_MPTCP):
-		return "tcp", nil
+		return "tcp"
 	case kind == unix.SOCK_DGRAM && protocol == unix.IPPROTO_UDP:
-		return "udp", nil
+		return "udp"
 	}
-	return "raw", nil
+	return "raw"
 }
 
 func family(a netip.AddrPort) string {

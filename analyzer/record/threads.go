@@ -102,6 +102,9 @@ func (r *Recorder) program(c call) string {
 
 // credentials returns those of a call's thread.
 func (r *Recorder) credentials(c call) (credentials, error) {
+	if r.observing != nil {
+		return r.world.credentials(c.tid)
+	}
 	known := r.threads.at(c.tid, c.now)
 	if known.credentials == nil {
 		cred, err := r.world.credentials(c.tid)

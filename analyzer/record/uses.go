@@ -34,7 +34,7 @@ const maxUses = 1 << 13
 // useOf describes a use, and returns false where the path's text alone does
 // not say what it names.
 func (r *Recorder) useOf(c call, text string, flags uint64) (use, bool) {
-	if !path.IsAbs(text) || below("/proc", path.Clean(text)) {
+	if r.observing != nil || !path.IsAbs(text) || below("/proc", path.Clean(text)) {
 		return use{}, false
 	}
 	cred, err := r.credentials(c)
