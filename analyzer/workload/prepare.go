@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/analyzer/record"
+	"github.com/least-privilege/lpm/analyzer/trace"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
@@ -21,6 +21,11 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.Recorder == EBPF {
+		if err := trace.Check(); err != nil {
+			return nil, err
+		}
+	}
 	host, err := enforcer.Probe(ctx)
 	if err != nil {
 		return nil, err
@@ -29,7 +34,7 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 		r.job.Identity = r.bestIdentity(host)
 	}
 	r.job.Options.Identity = r.job.Identity
-	r.job.Options.Baseline = analyzer.Unwatched(host.Architecture)
+	r.job.Options.Baseline = r.unwatched(host.Architecture)
 	if err := r.launch(ctx, s, plan.Record, nil); err != nil {
 		return nil, err
 	}
@@ -115,13 +120,13 @@ func treeKind(m manifest.IdentityMode) store.TreeKind {
 	return store.Single
 }
 
-func (r *run) newRecorder(h plan.Host) (*record.Recorder, error) {
+func (r *run) newRecorder(h plan.Host) (recorder, error) {
 	p := r.prepared.Plan
 	command, err := plan.Command(r.config, r.job.Options)
 	if err != nil {
 		return nil, err
 	}
-	return record.New(record.Options{
+	return newRecorder(r.job.Recorder, record.Options{
 		Image:        evidence.Image{Reference: r.job.Image.Name, Digest: r.job.Image.Digest.String()},
 		Architecture: h.Architecture, Kernel: h.Kernel, LPM: r.job.Version,
 		Workload: evidence.Workload{Command: command, Exercise: r.job.Described()},

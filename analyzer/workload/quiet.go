@@ -21,7 +21,11 @@ func (r *run) quiet(ctx context.Context) <-chan struct{} {
 		defer ticker.Stop()
 		known, since := -1, time.Now()
 		for {
-			if n := distinct(r.recorder.Record()); n != known {
+			seen, err := r.recorder.Record()
+			if err != nil {
+				return // the run ends, and its outcome is the same error
+			}
+			if n := distinct(seen); n != known {
 				known, since = n, time.Now()
 			}
 			if time.Since(since) >= r.job.Quiet {
@@ -40,7 +44,7 @@ func (r *run) quiet(ctx context.Context) <-chan struct{} {
 // distinct counts the facts of a record that could each make a permission. How
 // often something was done again is none.
 func distinct(r *evidence.Record) int {
-	n := len(r.Calls) + len(r.Programs) + len(r.Libraries) + len(r.Devices) + len(r.Connects) + len(r.Binds) + len(r.IDs) + len(r.Capabilities)
+	n := len(r.Calls) + len(r.Programs) + len(r.Libraries) + len(r.Devices) + len(r.Connects) + len(r.Binds) + len(r.IDs) + len(r.Capabilities) + len(r.Signals)
 	for _, c := range r.Calls {
 		n += len(c.Values)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/least-privilege/lpm/analyzer/record"
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/plan"
@@ -27,7 +26,7 @@ type run struct {
 	tree     *store.Tree
 	prepared *enforcer.Prepared
 	// recorder is nil in a run under a manifest.
-	recorder *record.Recorder
+	recorder recorder
 	cache    string // folder of what is found in the image's files
 
 	// signals go to the container's first process.
@@ -59,7 +58,7 @@ func (r *run) conduct(ctx context.Context) error {
 	observer := container.Observer{}
 	if r.recorder != nil {
 		r.job.Progress("recording, on this machine's network")
-		observer.Policy = r.recorder
+		observer.Policy, observer.Made = r.recorder, r.made
 	}
 	streams, attach := r.streams()
 	go func() {

@@ -32,6 +32,8 @@ type Job struct {
 	// Identity is whether the container has one id or a range. Empty takes a
 	// range where the account has subordinate ids, else one.
 	Identity manifest.IdentityMode
+	// Recorder is what watches. Empty is [Seccomp].
+	Recorder RecorderKind
 	// Volume makes and returns the folder of a named volume; it may be nil
 	// where Options.Volumes names none.
 	Volume func(name string) (string, error)
@@ -110,7 +112,7 @@ func Run(ctx context.Context, s *store.Store, j Job) (*Outcome, error) {
 		return err
 	})
 	if r != nil {
-		defer r.tree.Close()
+		defer r.close()
 	}
 	if err != nil {
 		return nil, err

@@ -57,6 +57,9 @@ type Observer struct {
 	// Limited is called once all limits are in force, before the program
 	// runs.
 	Limited func(plan.Enforcement)
+	// Made is called with the first process's id before it executes the
+	// program, which it does not do if there is an error.
+	Made func(pid int) error
 	// Started is called with the first process's id once it may run.
 	Started func(pid int)
 	// Denied is told of denials, and Asker is asked before there is one: see
@@ -147,6 +150,11 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 
 	if o.Limited != nil {
 		o.Limited(group.Enforcement())
+	}
+	if o.Made != nil {
+		if err := o.Made(c.PID()); err != nil {
+			return r, errors.Join(err, kill(c))
+		}
 	}
 	policy, enforcer := o.Policy, (*supervise.Enforcer)(nil)
 	if policy == nil {
