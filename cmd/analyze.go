@@ -40,6 +40,8 @@ type analyzeFlags struct {
 	signals     signals
 	keepGoing   bool
 	from        []string
+	recorder    recorderKind
+	attach      string
 	output      string
 	evidence    string
 	prove       proveFlags
@@ -48,7 +50,7 @@ type analyzeFlags struct {
 func newAnalyze(s *session) *cobra.Command {
 	var f analyzeFlags
 	c := &cobra.Command{
-		Use:   "analyze IMAGE [-- ARG...] | --from RECORD...",
+		Use:   "analyze IMAGE [-- ARG...] | --attach TARGET IMAGE | --from RECORD...",
 		Short: "Watch an image run, and propose a manifest",
 		Long: `Analyze runs an image as run would, refuses it nothing, watches every process,
 and proposes the least manifest under which this run could have been: a CUE
@@ -74,6 +76,13 @@ what it did not do, the manifest will not have. An image that keeps data does
 other things at its first start than at later ones: with --volume it finds what
 an earlier run has written, and --from proposes from the records of both.
 
+With --recorder ebpf, which takes root, the container is not stopped at its
+calls but watched from inside the kernel, which shows exactly which capabilities
+were needed. With --attach nothing is run: a container is
+watched that runs already, under whatever engine, from now until it ends, for
+--for, or up to Ctrl-C. TARGET is the number of its first process, or the folder
+of its control group (version 2); IMAGE says what it was made from.
+
 Of a run whose command or exercise fails nothing is proposed or kept, unless
 --keep-going says so, and the exit code is that of what failed.
 
@@ -90,8 +99,8 @@ to end by itself, and its status is the verdict. A permission is
 At first all is granted: a workload that then passes only sometimes, or never, is
 an error. Calls that every program needs are tried with --prove-all alone, bounds
 on resources never. The proposal keeps what is unneeded, with a comment;
---drop-unneeded leaves all of it out. Another workload may need it: give the exercise everything that the
-container will have to do.
+--drop-unneeded leaves all of it out. Another workload may need it: give the
+exercise everything that the container will have to do.
 
 FILE.prove has the record, the outcomes so far, with which the same command goes
 on after Ctrl-C, what failing runs printed, and results.json. Runs on this
@@ -103,6 +112,8 @@ from records.`,
   lpm analyze debian -- sh -c 'apt-get --version'
   lpm analyze postgres --volume trial:/var/lib/postgresql/data --evidence first.json
   lpm analyze --from first.json second.json
+  sudo lpm analyze redis --recorder ebpf -o redis.cue --for 1m
+  sudo lpm analyze redis --attach $(docker inspect -f '{{.State.Pid}}' cache) --for 10m --evidence day.json
   lpm analyze redis -o redis.cue --prove --exercise 'redis-benchmark -p $LPM_PORT -q'
   lpm analyze redis --prove --manifest redis.cue --prove-dir trials --exercise ./try`,
 	}
@@ -118,6 +129,8 @@ from records.`,
 	flags.Var(&f.ready, "ready", "exercise the container once `PLACE` answers: tcp://:PORT, unix:///PATH, http://:PORT/PATH (the image's first TCP port)")
 	flags.DurationVar(&f.ready.within, "ready-timeout", time.Minute, "how much `TIME` the container has until it can be exercised")
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "propose although the command or the exercise failed")
+	flags.Var(&f.recorder, "recorder", "watch with this `KIND` of recorder: seccomp (as any user) or ebpf (as root)")
+	flags.StringVar(&f.attach, "attach", "", "run nothing, and watch the running container `TARGET`: a process's number, or a control group's folder")
 	flags.Var(&f.identity, "identity", "give the container a `KIND` of user ids: single or range (a range where there is one)")
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
 	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
@@ -127,9 +140,10 @@ from records.`,
 	flags.StringArrayVar(&f.volumes, "volume", nil, "mount `SOURCE:PATH[:ro]`, a volume or a folder, which keeps what is written there")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
 	f.prove.add(c)
-	for _, name := range []string{"evidence", "until-quiet", "keep-going", "identity", "interactive", "tty", "entrypoint"} {
+	for _, name := range []string{"evidence", "until-quiet", "keep-going", "identity", "interactive", "tty", "entrypoint", "recorder", "attach"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
+	exclusiveToAttach(c)
 	c.Args = func(c *cobra.Command, args []string) error {
 		if err := f.prove.check(c, &f); err != nil {
 			return err
@@ -154,7 +168,7 @@ from records.`,
 		case dash > 1:
 			return fmt.Errorf("unexpected argument: %s", args[1])
 		}
-		return nil
+		return f.checkAttach(len(args) - 1)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		name := ""
@@ -227,7 +241,11 @@ func (s *session) recorded(ctx context.Context, st *store.Store, image store.Ima
 			return nil, err
 		}
 	}
-	outcome, err := s.watch(ctx, st, image, f)
+	watch := s.watch
+	if f.attach != "" {
+		watch = s.watchRunning
+	}
+	outcome, err := watch(ctx, st, image, f)
 	if err != nil {
 		return nil, failedStart(err)
 	}
@@ -269,6 +287,7 @@ func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (
 		For:     f.limit, Quiet: f.quiet, Exercises: f.exercises, Repeat: f.repeat,
 		ReadyAt: f.ready.at, Ready: f.ready.within, Signals: f.signals.reload, Stop: f.signals.stop,
 		Progress: s.progress, Version: front.Version,
+		Recorder: workload.RecorderKind(f.recorder),
 	}
 	if f.interactive {
 		return j, func() {}, nil

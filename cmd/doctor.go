@@ -1,8 +1,11 @@
 package cmd
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
+	"github.com/least-privilege/lpm/analyzer/trace"
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/registry/xdg"
@@ -28,6 +31,7 @@ missing, or could not be told, without which lpm run does not work.`,
 			return err
 		}
 		works, line := host.Summary(findings)
+		findings = append(findings, kernelRecorder())
 		if *form == asJSON {
 			err = s.term.JSON(findings)
 		} else {
@@ -63,4 +67,16 @@ func (s *session) printFindings(findings []host.Finding) {
 			s.term.Printf("    hint: %s\n", render.Escape(f.Hint))
 		}
 	}
+}
+
+// kernelRecorder says whether lpm analyze can watch from inside the kernel.
+func kernelRecorder() host.Finding {
+	f := host.Finding{Name: "ebpf-recorder", State: host.Present, Use: "lpm analyze --recorder ebpf and --attach"}
+	var access *trace.AccessError
+	if err := trace.Check(); errors.As(err, &access) {
+		f.State, f.Detail, f.Hint = host.Missing, access.Reason, access.Hint()
+	} else if err != nil {
+		f.State, f.Detail = host.Inconclusive, err.Error()
+	}
+	return f
 }

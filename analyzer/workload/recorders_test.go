@@ -62,7 +62,7 @@ func TestRecordersAgree(t *testing.T) {
 			l.agree(t, s.capabilities, func() Job {
 				free(t, s.port)
 				j := l.job(t)
-				j.Exercise = s.exercise
+				j.Exercises = []string{s.exercise}
 				return j
 			})
 		})
