@@ -38,15 +38,21 @@ func (b *bench) record(ctx context.Context) error {
 			{name: "strace -f", measure: traced.measure},
 		},
 	}
+	if os.Geteuid() == 0 { // the recorder in the kernel takes root
+		c.all = append(c.all, &alternative{name: "lpm analyze --recorder ebpf", measure: func(ctx context.Context) ([]float64, error) {
+			return b.analyzed(ctx, watched, "--recorder", "ebpf")
+		}})
+	}
 	return c.run(ctx)
 }
 
 // analyzed measures a Redis server that lpm analyze watches; the workload is
 // lpm's to start.
-func (b *bench) analyzed(ctx context.Context, s store) ([]float64, error) {
+func (b *bench) analyzed(ctx context.Context, s store, flags ...string) ([]float64, error) {
 	result := filepath.Join(b.work, "result.csv")
 	workload := fmt.Sprintf("redis-benchmark -p %s -t set -n %s --csv >%s", ports()["redis"], requests, result)
-	if _, err := s.lpm(ctx, "analyze", "-o", filepath.Join(b.work, "record.cue"), "--exercise", workload, "redis"); err != nil {
+	args := append([]string{"analyze", "-o", filepath.Join(b.work, "record.cue"), "--exercise", workload, "redis"}, flags...)
+	if _, err := s.lpm(ctx, args...); err != nil {
 		return nil, err
 	}
 	out, err := os.ReadFile(result)
