@@ -43,6 +43,7 @@ type analyzeFlags struct {
 	recorder    recorderKind
 	attach      string
 	output      string
+	coverage    string
 	evidence    string
 	prove       proveFlags
 }
@@ -111,7 +112,7 @@ from records.`,
   lpm analyze nginx --for 30s --evidence nginx.json >nginx.cue
   lpm analyze debian -- sh -c 'apt-get --version'
   lpm analyze postgres --volume trial:/var/lib/postgresql/data --evidence first.json
-  lpm analyze --from first.json second.json
+  lpm analyze --from first.json second.json --coverage coverage.svg
   sudo lpm analyze redis --recorder ebpf -o redis.cue --for 1m
   sudo lpm analyze redis --attach $(docker inspect -f '{{.State.Pid}}' cache) --for 10m --evidence day.json
   lpm analyze redis -o redis.cue --prove --exercise 'redis-benchmark -p $LPM_PORT -q'
@@ -119,6 +120,7 @@ from records.`,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write the proposal to `FILE`")
+	flags.StringVar(&f.coverage, "coverage", "", "draw how much new each run has shown into `FILE`: an SVG where its name ends in .svg, or text")
 	flags.StringVar(&f.evidence, "evidence", "", "keep the record of the run in `FILE`")
 	flags.StringArrayVar(&f.from, "from", nil, "run nothing, and propose from this and further `RECORD`s, as --evidence keeps them")
 	flags.DurationVar(&f.limit, "for", 0, "end the run after this `TIME`, such as 30s")
@@ -178,7 +180,7 @@ from records.`,
 			name, f.Args = args[0], args[1:]
 		}
 		if len(f.from) > 0 && !f.prove.on {
-			return s.proposeAgain(c.Context(), f.from, f.output)
+			return s.proposeAgain(c.Context(), f)
 		}
 		if flags.Changed("entrypoint") {
 			f.Entrypoint = []string{f.entrypoint}
@@ -229,14 +231,14 @@ func (s *session) analyze(ctx context.Context, name string, f analyzeFlags) erro
 	if err != nil {
 		return err
 	}
-	return s.propose([]*evidence.Record{outcome.Record}, outcome.Facts, f.output)
+	return s.propose([]*evidence.Record{outcome.Record}, outcome.Facts, f)
 }
 
 // recorded runs an image that passes its workload, and keeps the record where
 // --evidence says so.
 func (s *session) recorded(ctx context.Context, st *store.Store, image store.Image, f analyzeFlags) (*workload.Outcome, error) {
 	// What a run takes minutes to find must not be lost to a misspelled path.
-	for _, file := range []string{f.output, f.evidence} {
+	for _, file := range []string{f.output, f.evidence, f.coverage} {
 		if _, err := os.Stat(filepath.Dir(file)); err != nil {
 			return nil, err
 		}
@@ -373,12 +375,12 @@ func exitCodeOf(failure error) int {
 }
 
 // proposeAgain proposes from records that were kept.
-func (s *session) proposeAgain(ctx context.Context, files []string, output string) error {
+func (s *session) proposeAgain(ctx context.Context, f analyzeFlags) error {
 	st, err := s.store()
 	if err != nil {
 		return err
 	}
-	records, err := recordsFrom(files)
+	records, err := recordsFrom(f.from)
 	if err != nil {
 		return err
 	}
@@ -388,7 +390,7 @@ func (s *session) proposeAgain(ctx context.Context, files []string, output strin
 	} else if err != nil {
 		return err
 	}
-	return s.propose(records, facts, output)
+	return s.propose(records, facts, f)
 }
 
 func recordsFrom(files []string) ([]*evidence.Record, error) {
@@ -423,7 +425,7 @@ func readRecord(file string) (*evidence.Record, error) {
 }
 
 // propose makes a proposal and prints it, or writes it to a file.
-func (s *session) propose(records []*evidence.Record, facts analyzer.ImageFacts, output string) error {
+func (s *session) propose(records []*evidence.Record, facts analyzer.ImageFacts, f analyzeFlags) error {
 	p, err := analyzer.Propose(records, facts)
 	if err != nil {
 		return err
@@ -431,7 +433,10 @@ func (s *session) propose(records []*evidence.Record, facts analyzer.ImageFacts,
 	for _, w := range p.Warnings {
 		s.term.Warn("%s", w)
 	}
-	return s.print(p, output)
+	if err := s.cover(p, records, facts, f.coverage); err != nil {
+		return err
+	}
+	return s.print(p, f.output)
 }
 
 // print prints a proposal, or writes it to a file.

@@ -145,7 +145,16 @@ func (s *session) printEvidence(x *explanation, p explainedPermission) {
 		label = "rests on (" + string(e.Basis) + "): "
 	}
 	render.Wrap(s.term.Out, "      ", render.Escape(label+x.evidenceText(p)), proseWidth)
-	if e == nil || e.Count == 0 {
+	if e == nil {
+		return
+	}
+	if e.Need != "" {
+		s.printFact("trials", string(e.Need)+": "+e.NeedReason)
+	}
+	if e.Reach != "" {
+		s.printFact("code", string(e.Reach))
+	}
+	if e.Count == 0 {
 		return
 	}
 	s.printFact("because", e.Text)

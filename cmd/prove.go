@@ -128,6 +128,9 @@ func (s *session) prove(ctx context.Context, name string, f analyzeFlags) error 
 	for _, w := range p.Warnings {
 		s.term.Warn("%s", w)
 	}
+	if err := s.cover(p, records, facts, f.coverage); err != nil {
+		return err
+	}
 	found, err := s.ablate(ctx, st, image, p.Manifest, p.Why, f)
 	if err != nil {
 		return err

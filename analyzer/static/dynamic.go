@@ -11,14 +11,13 @@ import (
 
 // dynamic is what the dynamic loader is told (elf(5), .dynamic).
 type dynamic struct {
-	present  bool
-	needed   []string
-	paths    []string // DT_RPATH and DT_RUNPATH
-	soname   string
-	starts   []uint64 // functions called at the start and the end
-	imports  []imported
-	relocs   []reloc // by address
-	relocErr error
+	present bool
+	needed  []string
+	paths   []string // DT_RPATH and DT_RUNPATH
+	soname  string
+	starts  []uint64 // functions called at the start and the end
+	imports []imported
+	relocs  []reloc // by address
 }
 
 // imported is a symbol that the loader looks for in the files that it has

@@ -48,6 +48,9 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 // Interactive reports whether a person can be asked.
 func (t *Terminal) Interactive() bool { return t.interactive }
 
+// Attended reports whether a person sees what is printed beside the output.
+func (t *Terminal) Attended() bool { return t.redraw }
+
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 4096
 
