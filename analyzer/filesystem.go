@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -13,6 +14,10 @@ import (
 // ephemeral are the folders that hold what is not to be kept, by the
 // Filesystem Hierarchy Standard; all that is written below one is its matter.
 var ephemeral = [...]string{"/tmp", "/var/tmp", "/run", "/dev/shm"}
+
+// persistent are the folders of data that is to be kept, by the same standard
+// and by the habit of images.
+var persistent = [...]string{"/data", "/home", "/srv", "/var/lib", "/var/mail", "/var/www"}
 
 // programFolders are those of the image's code, by the same standard. They
 // are never proposed writable: what is writable cannot hold programs, for
@@ -29,6 +34,23 @@ type written struct {
 	// example is one of the files changed in it.
 	example string
 	files   int
+	// kept is a file that was made or changed in it and not taken away again.
+	kept string
+}
+
+// remains reports whether a change leaves something behind.
+func remains(f evidence.File) bool {
+	return !slices.Contains(f.Access, evidence.Remove) && slices.ContainsFunc(f.Access, func(a evidence.Access) bool {
+		return a == evidence.Create || a == evidence.Write || a == evidence.Rename || a == evidence.Below
+	})
+}
+
+// outlives warns of a folder that looks as if what is written there was meant
+// to outlive the container.
+func (p *proposer) outlives(w written) {
+	if w.kept != "" && slices.ContainsFunc(persistent[:], func(f string) bool { return within(f, w.path) }) {
+		p.warn("%s, written%s, looks like data, and is gone with the container: the image declares no volume there; a mount with a volume would keep %s", w.kept, p.by(w.why.Programs), w.path)
+	}
 }
 
 // mounts proposes a volume for each path that the image declares to hold
@@ -89,6 +111,9 @@ func (p *proposer) filesystem() {
 			w = written{path: folder, example: f.fact.Path, why: Explanation{Basis: Observed}}
 		}
 		w.files++
+		if w.kept == "" && remains(f.fact) {
+			w.kept = f.fact.Path
+		}
 		w.why = both(w.why, f.seen)
 		folders[folder] = w
 	}
@@ -98,6 +123,7 @@ func (p *proposer) filesystem() {
 			what += " and " + count(w.files-1, "more file")
 		}
 		w.why.Text = what + " changed" + p.by(w.why.Programs)
+		p.outlives(w)
 		list := &p.manifest.Filesystem.Writable
 		note := p.explain("filesystem.writable", len(*list), w.why)
 		*list = append(*list, manifest.WritablePath{Path: w.path, Note: note})
@@ -203,6 +229,7 @@ func absorb(folders map[string]written, into, from string) {
 		w = written{path: into, example: folders[from].example, why: Explanation{Basis: Observed}}
 	}
 	w.files += folders[from].files
+	w.kept = cmp.Or(w.kept, folders[from].kept)
 	w.why = both(w.why, folders[from].why)
 	folders[into] = w
 	delete(folders, from)

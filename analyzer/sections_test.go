@@ -41,6 +41,28 @@ func TestIdentityAndCapabilities(t *testing.T) {
 	}
 }
 
+func TestOutlives(t *testing.T) {
+	removed := func(r *evidence.Record) { r.Files[0].Access = append(r.Files[0].Access, evidence.Remove) }
+	for _, test := range []struct {
+		name   string
+		facts  ImageFacts
+		record *evidence.Record
+		want   bool
+	}{
+		{"a database", ImageFacts{}, record(files(evidence.Create, "/var/lib/app/table")), true},
+		{"a volume", ImageFacts{Volumes: []string{"/var/lib/app"}}, record(files(evidence.Create, "/var/lib/app/table")), false},
+		{"a file that came and went", ImageFacts{}, record(files(evidence.Create, "/var/lib/nginx/body/1"), removed), false},
+		{"a mode that changed", ImageFacts{}, record(files(evidence.Metadata, "/var/lib/app/table")), false},
+		{"a log", ImageFacts{}, record(files(evidence.Create, "/var/log/app.log")), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if p := propose(t, test.facts, test.record); warned(p, "looks like data") != test.want {
+				t.Errorf("warnings %q", p.Warnings)
+			}
+		})
+	}
+}
+
 func TestWritable(t *testing.T) {
 	var twelve []string
 	for i := range 12 {

@@ -54,6 +54,11 @@ func browse(ctx context.Context) ([]float64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wrk: %w", err)
 	}
+	return browsed(out)
+}
+
+// browsed reads the requests per second from what wrk prints.
+func browsed(out []byte) ([]float64, error) {
 	found := rate().FindSubmatch(out)
 	if found == nil || bytes.Contains(out, []byte("Non-2xx")) {
 		return nil, fmt.Errorf("wrk said %q", out)
