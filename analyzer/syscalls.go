@@ -245,7 +245,7 @@ func (p *proposer) addHot(calls map[string]proposedCall) {
 		switch {
 		case reachable:
 			how = "not watched; " + how
-		case len(p.facts.Unknown)+len(p.facts.Sites) > 0 || len(p.facts.Reachable) == 0:
+		case len(p.facts.Unknown) > 0 || p.facts.Reachable == nil:
 			how = "not watched; what code can make it is unknown"
 		default:
 			continue
