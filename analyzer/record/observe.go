@@ -332,7 +332,7 @@ func (o *Observed) Bytes(addr uint64, n int) ([]byte, error) {
 // String returns the text at an address, of a path resolved.
 func (o *Observed) String(addr uint64, most int) (string, error) {
 	if p, ok := o.Paths[addr]; ok {
-		return p.Name, nil
+		return cmp.Or(p.Name, "?"), nil // a pipe or a socket has no path
 	}
 	b := o.Memory[addr]
 	return string(b[:min(len(b), most)]), nil
