@@ -108,7 +108,7 @@ func count(r *evidence.Record, name string) uint64 {
 	return 0
 }
 
-func TestCounts(t *testing.T) {
+func TestAsRootCounts(t *testing.T) {
 	r := recorded(t, enough(), "for i in $(seq 30); do mkdir d; rmdir d; done; kill -0 $$")
 	if r.Lost > 0 || len(r.Truncated) > 0 {
 		t.Fatalf("lost %d, truncated %v", r.Lost, r.Truncated)
@@ -126,7 +126,7 @@ func TestCounts(t *testing.T) {
 
 // What does not fit is counted as lost, and so not proposed from, whichever
 // map it is; what has fitted is still there.
-func TestFullMapsAreLosses(t *testing.T) {
+func TestAsRootFullMapsAreLosses(t *testing.T) {
 	const script = "for i in $(seq 300); do : >file$i; done; for i in 1 2 3 4 5 6 7 8; do true & done; wait"
 	for name, shrink := range map[string]func(*sizes){
 		"calls":     func(n *sizes) { n.counts = 4 },
@@ -159,7 +159,7 @@ func TestFullMapsAreLosses(t *testing.T) {
 }
 
 // A buffer that nobody empties runs full, and what comes then is counted.
-func TestFullBufferIsALoss(t *testing.T) {
+func TestAsRootFullBufferIsALoss(t *testing.T) {
 	privileged(t)
 	r, err := New(options())
 	if err != nil {
@@ -188,7 +188,7 @@ func TestFullBufferIsALoss(t *testing.T) {
 }
 
 // A record can be had while the container runs, and counts on from there.
-func TestRecordMeanwhile(t *testing.T) {
+func TestAsRootRecordMeanwhile(t *testing.T) {
 	privileged(t)
 	r, err := New(options())
 	if err != nil {
@@ -278,7 +278,7 @@ func TestPrivilege(t *testing.T) {
 
 // The verifier gives up after a million instructions; other versions of the
 // kernel take more of them than this one for the same program.
-func TestProgramsAreSmall(t *testing.T) {
+func TestAsRootProgramsAreSmall(t *testing.T) {
 	privileged(t)
 	r, err := New(options())
 	if err != nil {

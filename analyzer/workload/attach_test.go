@@ -70,9 +70,9 @@ mkdir -p dev proc old; mount --rbind /dev dev; mount -t proc proc proc
 // busy runs other programs over and over, beside one that was there before.
 const busy = `/bin/sleep 1000 & while :; do /bin/readlink -f /etc/passwd >/dev/null; : >>/dev/null; /bin/sleep 0.05; done`
 
-// TestAttach watches a container that runs already: by its first process, and
+// TestAsRootAttach watches a container that runs already: by its first process, and
 // by its control group.
-func TestAttach(t *testing.T) {
+func TestAsRootAttach(t *testing.T) {
 	privileged(t)
 	l := newLab(t, "redis-entry")
 	check := func(t *testing.T, o *Outcome, err error) {

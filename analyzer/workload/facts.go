@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/analyzer/static"
@@ -24,11 +22,7 @@ func (r *run) outcome() (*Outcome, error) {
 		return nil, err
 	}
 	o := &Outcome{Record: seen, Failure: r.failure, Warnings: r.warnings}
-	// A process that came and went between two samples has left its peak. The
-	// container's first process was one with lpm before, so that up to lpm's
-	// own peak it is not its own.
-	var own unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &own); err == nil && r.result.Memory > own.Maxrss<<10 {
+	if r.result.Memory > r.own {
 		o.Record.Peaks.Memory = max(o.Record.Peaks.Memory, r.result.Memory)
 	}
 	found, err := scan(r.tree.Path, []*evidence.Record{o.Record}, r.cache)

@@ -42,14 +42,14 @@ func both() []server {
 	}
 }
 
-// TestRecordersAgree: what is proposed from the same work is the same, whoever
+// TestAsRootRecordersAgree: what is proposed from the same work is the same, whoever
 // has watched it. The rule has two exceptions: resources are measured and not
 // seen; and the seccomp recorder, which infers capabilities, may find one that
 // the kernel did not look for (as when Go's runtime signals a thread of a
 // process that is changing its user), while those that the kernel did look for
 // are known here and are the same each time. A call that one run happened to
 // make and the other did not may be made up for by the next runs of both.
-func TestRecordersAgree(t *testing.T) {
+func TestAsRootRecordersAgree(t *testing.T) {
 	privileged(t)
 	for _, s := range both() {
 		t.Run(s.image, func(t *testing.T) {
@@ -143,10 +143,10 @@ func difference(a, b []string) []string {
 	return lines
 }
 
-// TestShortProcesses: of two thousand processes that are gone before anybody
+// TestAsRootShortProcesses: of two thousand processes that are gone before anybody
 // could look at them nothing is lost, neither what they are nor what they
 // name.
-func TestShortProcesses(t *testing.T) {
+func TestAsRootShortProcesses(t *testing.T) {
 	privileged(t)
 	const processes = 2000
 	l := newLab(t, "redis-entry")

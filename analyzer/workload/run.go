@@ -25,6 +25,7 @@ type run struct {
 	stop     syscall.Signal
 	tree     *store.Tree
 	prepared *enforcer.Prepared
+	own      int64 // lpm's peak of memory up to the container's start
 	// recorder is nil in a run under a manifest.
 	recorder recorder
 	cache    string // folder of what is found in the image's files
@@ -61,11 +62,13 @@ func (r *run) conduct(ctx context.Context) error {
 		observer.Policy, observer.Made = r.recorder, r.made
 	}
 	streams, attach := r.streams()
+	lower()
 	go func() {
 		defer close(r.ended)
 		var attached sync.WaitGroup
 		var attachErr error
 		observer.Started = func(pid int) {
+			r.own = highest()
 			attached.Go(func() { attachErr = attach(ctx) })
 			started <- pid
 		}
