@@ -184,7 +184,9 @@ func (s *server) poll() (bool, error) {
 		if p[0].Revents&unix.POLLIN != 0 {
 			return true, nil
 		}
-		if p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0 {
+		// POLLERR alone says that a signal came while the kernel waited for the
+		// listener's lock (seccomp_notify_poll), and nothing of the container.
+		if p[0].Revents&unix.POLLHUP != 0 {
 			return false, nil
 		}
 		if p[2].Revents != 0 {
@@ -296,8 +298,13 @@ func (s *server) reply(call *Call, v Verdict) error {
 	return nil
 }
 
-// ioctl makes one of the listener's requests, none of which waits.
+// ioctl makes one of the listener's requests. They wait for the listener's lock
+// alone; a signal meanwhile, as the runtime of Go sends its threads, is no answer.
 func ioctl(fd int, request uint, arg unsafe.Pointer) unix.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
-	return errno
+	for {
+		_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
+		if errno != unix.EINTR || request == unix.SECCOMP_IOCTL_NOTIF_RECV {
+			return errno // one that could not be received is polled for again
+		}
+	}
 }
