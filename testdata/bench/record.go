@@ -112,7 +112,7 @@ func (b *bench) recordBuild(ctx context.Context, s store, c *comparison) error {
 	c.rounds = b.rarely(100)
 	build := []string{"build", "-buildvcs=false", "-o", "/tmp/gofmt", "cmd/gofmt"}
 	native := inTree(tree, "/", append([]string{"/usr/local/go/bin/go"}, build...)...)
-	native = append([]string{"env", "HOME=/tmp", "CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOFLAGS="}, native...)
+	native = append([]string{"env", "HOME=/tmp", "TMPDIR=/tmp", "CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOFLAGS="}, native...)
 	return b.recordCommand(ctx, s, c, native, append([]string{"golang", "--"}, build...)...)
 }
 
