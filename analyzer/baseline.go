@@ -17,26 +17,45 @@ var baseline = [...]string{
 }
 
 // hot are calls that some programs make too often to be watched, and others
-// never. They are in the normal level too, name nothing outside of the process
-// that its descriptors do not, and are allowed inside the kernel while
-// recording; a proposal has those that the image's code can make, or may be
-// able to.
-var hot = [...]string{"epoll_ctl", "fcntl", "nanosleep", "rt_sigaction"}
+// never. They are in the normal level too, and no record has more of them than
+// that they were made; they are allowed inside the kernel while recording. A
+// proposal has those that the image's code can make, and all of them where some
+// of that code could not be read. One of them reaches beyond the process and
+// its descriptors: by fcntl(2) with F_SETOWN a program has signals sent to
+// others of its own user.
+var hot = [...]string{
+	"epoll_ctl", "fcntl", "fstat", "nanosleep", "pread64", "pwrite64", "rt_sigaction", "sigaltstack",
+}
+
+// hotVariants are forms of calls that are too frequent where their other forms
+// tell something: tgkill(2) with a signal that is ignored unless it is asked
+// for, by which the runtime of Go interrupts its own threads, and recvfrom(2)
+// by those who do not ask for the sender, as resolvers do.
+func hotVariants() []manifest.Syscall {
+	return []manifest.Syscall{
+		{Name: "recvfrom", When: []manifest.Condition{{Arg: 4, OneOf: []string{"0"}}}},
+		{Name: "tgkill", When: []manifest.Condition{{Arg: 2, OneOf: []string{"23"}}}}, // SIGURG
+	}
+}
 
 // rare is what every program may come to make and few runs show. tgkill(2)
 // is how abort(3) ends a program, and how the runtime of Go stops a thread that
-// has run for too long, which on a quiet machine none does. Records show it, for
-// it can also be sent to others.
+// has run for too long, which on a quiet machine none does. Records show its
+// other signals, for they can also be sent to others.
 var rare = [...]string{"tgkill"}
 
 // Baseline returns the names of the calls that every program needs, sorted as
 // declared. Those that the architecture does not have are left out.
 func Baseline(architecture string) []string { return existing(architecture, baseline[:]) }
 
-// Unwatched returns the names of the calls that the filter of a recording lets
-// through without a notice: the baseline, and those that are too frequent.
-func Unwatched(architecture string) []string {
-	return append(Baseline(architecture), existing(architecture, hot[:])...)
+// Unwatched returns the calls that the filter of a recording lets through
+// without a notice: the baseline, and those that are too frequent.
+func Unwatched(architecture string) []manifest.Syscall {
+	var calls []manifest.Syscall
+	for _, name := range append(Baseline(architecture), existing(architecture, hot[:])...) {
+		calls = append(calls, manifest.Syscall{Name: name})
+	}
+	return append(calls, hotVariants()...)
 }
 
 func existing(architecture string, calls []string) []string {

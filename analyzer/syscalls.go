@@ -236,7 +236,13 @@ func (p *proposer) addVariants(calls map[string]proposedCall) {
 // addHot adds the calls that no recording watches and that the image's code
 // can make, or may be able to: of code that could not be read nothing is known.
 func (p *proposer) addHot(calls map[string]proposedCall) {
-	for _, name := range existing(p.arch, hot[:]) {
+	names := existing(p.arch, hot[:])
+	for _, v := range hotVariants() {
+		if !slices.Contains(rare[:], v.Name) {
+			names = append(names, v.Name)
+		}
+	}
+	for _, name := range names {
 		if _, seen := calls[name]; seen { // a record of before it was hot
 			continue
 		}

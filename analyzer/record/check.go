@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
@@ -17,21 +18,27 @@ import (
 // and a folder that the supervisor may not search ends a check: both can make
 // it miss a capability, never invent one.
 
-// check is one that was already made, so that a path which is used over and
-// over is walked once.
+// checks are those that were already made, by path, so that a path which is
+// used over and over is walked once.
+type checks map[string][]check
+
 type check struct {
-	name       string
-	fsuid      uint32
+	by         identity
 	bits       uint32
+	search     bool // of the path as a folder on the way
 	changesDir bool
 }
 
-const maxChecks = 1 << 14
+const (
+	maxChecks       = 1 << 14 // paths
+	maxChecksOfPath = 64
+)
 
-// forgetChecks makes all checks anew: who may do what has changed.
-func (r *Recorder) forgetChecks() {
-	clear(r.checked)
-	clear(r.uses)
+// forgetChecks makes all checks anew: who may do what is about to change.
+func (r *Recorder) forgetChecks(c call) {
+	clear(r.checks)
+	r.uses = newUses()
+	r.moving.begin(everything, c.now)
 }
 
 // checkAccess notes the capabilities that getting at a path takes: searching
@@ -46,23 +53,21 @@ func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool
 	if !cred.has(unix.CAP_DAC_OVERRIDE) {
 		return nil
 	}
-	key := check{name, cred.fsuid(), bits, changesDir}
-	if r.checked[key] {
+	of := check{by: cred.identity(), bits: bits, changesDir: changesDir}
+	if r.checks.made(name, of) {
 		return nil
 	}
-	r.remember(key)
-
 	parent := path.Dir(name)
 	for dir := range folders(name) {
-		key := check{"in " + dir, cred.fsuid(), 1, changesDir && dir == parent}
-		if r.checked[key] {
+		of := check{by: of.by, search: true, changesDir: changesDir && dir == parent}
+		if r.checks.made(dir, of) {
 			continue
 		}
 		f, err := r.stat(c, dir)
 		if err != nil {
 			return nil
 		}
-		r.remember(key)
+		r.remember(c, dir, of)
 		if !r.permits(f, cred, 1) {
 			r.needs(c, "CAP_DAC_READ_SEARCH", "searching "+dir)
 		}
@@ -70,8 +75,15 @@ func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool
 			r.needs(c, "CAP_DAC_OVERRIDE", "changing what is in "+dir)
 		}
 	}
+	if bits == 0 {
+		return nil
+	}
 	f, err := r.stat(c, name)
-	if err != nil || bits == 0 || r.permits(f, cred, bits) {
+	if err != nil {
+		return nil
+	}
+	r.remember(c, name, of)
+	if r.permits(f, cred, bits) {
 		return nil
 	}
 	if bits&2 == 0 && bits&4 != 0 {
@@ -82,12 +94,38 @@ func (r *Recorder) checkAccess(c call, name string, bits uint32, changesDir bool
 	return nil
 }
 
+func (m checks) made(name string, of check) bool { return slices.Contains(m[name], of) }
+
 // remember marks a check as made.
-func (r *Recorder) remember(k check) {
-	if len(r.checked) >= maxChecks {
-		clear(r.checked)
+func (r *Recorder) remember(c call, name string, of check) {
+	if r.moving.covers(name, c.now) {
+		return
 	}
-	r.checked[k] = true
+	list := r.checks[name]
+	switch {
+	case list == nil && len(r.checks) == maxChecks:
+		clear(r.checks)
+	case len(list) == maxChecksOfPath:
+		list = nil
+	}
+	r.checks[name] = append(list, of)
+}
+
+// forgetPath has what was found of a path looked into anew, which a call is
+// about to take away or to move, and of all below it if it moves a folder. Where
+// it is a link, no path shows what leads through it.
+func (r *Recorder) forgetPath(c call, name string, kind uint32, moves bool) {
+	switch {
+	case kind == unix.S_IFLNK:
+		r.forgetChecks(c)
+	case kind == unix.S_IFDIR && moves:
+		clear(r.checks)
+		r.uses.forgetBelow(name)
+	default:
+		delete(r.checks, name)
+		r.uses.forget(name)
+	}
+	r.moving.begin(name, c.now)
 }
 
 // stat describes what an absolute path without links leads to.

@@ -53,8 +53,11 @@ func filterAndExecute() error {
 		give  = unix.BPF_RET | unix.BPF_K
 	)
 	program := []unix.SockFilter{{Code: load, K: 0}} // seccomp_data.nr
-	for _, name := range analyzer.Unwatched(runtime.GOARCH) {
-		info, _ := manifest.LookupSyscall(runtime.GOARCH, name)
+	for _, s := range analyzer.Unwatched(runtime.GOARCH) {
+		if len(s.When) > 0 {
+			continue
+		}
+		info, _ := manifest.LookupSyscall(runtime.GOARCH, s.Name)
 		program = append(program,
 			unix.SockFilter{Code: equal, Jf: 1, K: uint32(info.Number)},
 			unix.SockFilter{Code: give, K: unix.SECCOMP_RET_ALLOW})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path"
 	"time"
 
@@ -247,6 +248,10 @@ func (w *observing) see(o *Observed) {
 	}
 }
 
+func (w *observing) enter(int) (*os.File, error) { return nil, unix.ENOENT }
+
+func (w *observing) leave() {}
+
 func (w *observing) credentials(int) (credentials, error) {
 	o := w.call
 	return credentials{uids: o.UIDs, gids: o.GIDs, groups: o.Groups, effective: o.Effective}, nil
@@ -264,6 +269,9 @@ func (o *Observed) Program() string { return o.By }
 
 // PID is not known of a call that has been made.
 func (o *Observed) PID() int { return 0 }
+
+// UseRoot has nothing to look up.
+func (o *Observed) UseRoot(int) {}
 
 // Alive is always true: what could not be read is lost.
 func (o *Observed) Alive() bool { return true }

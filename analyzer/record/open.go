@@ -53,7 +53,7 @@ func (r *Recorder) noteOpening(c call) error {
 	r.facts.collect()
 	p, err := r.noteOpen(c, o, name)
 	if repeats && err == nil && p.Err == nil {
-		r.keepUse(u, p.Path)
+		r.keepUse(c, u, p.Path)
 	}
 	r.facts.watched()
 	return err
@@ -62,14 +62,18 @@ func (r *Recorder) noteOpening(c call) error {
 // absolute reads the path at addr and makes it absolute. An empty one is that
 // of the descriptor itself.
 func (r *Recorder) absolute(c call, dirfd int32, addr uint64) (string, error) {
-	name, err := c.String(addr, unix.PathMax)
+	text, err := c.String(addr, unix.PathMax)
 	if err != nil {
 		return "", err
 	}
-	if name == "" {
+	return r.absoluteOf(c, dirfd, text)
+}
+
+func (r *Recorder) absoluteOf(c call, dirfd int32, text string) (string, error) {
+	if text == "" {
 		return c.FD(dirfd)
 	}
-	return c.Absolute(dirfd, name)
+	return c.Absolute(dirfd, text)
 }
 
 // noteOpen notes what becomes of a file of the given path.

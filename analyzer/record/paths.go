@@ -173,11 +173,12 @@ func (r *Recorder) find(c call, u pathUse) (supervise.Place, error) {
 
 // noteLook notes what a look at a path takes.
 func (r *Recorder) noteLook(c call, u pathUse) error {
-	name, err := c.String(u.addr, unix.PathMax)
-	if err != nil || name == "" && u.empty {
+	text, err := c.String(u.addr, unix.PathMax)
+	if err != nil || text == "" && u.empty {
 		return err // an empty path is how C libraries make fstat; nothing is searched for it
 	}
-	if name, err = r.absolute(c, u.dirfd, u.addr); err != nil || !path.IsAbs(name) {
+	name, err := r.absoluteOf(c, u.dirfd, text)
+	if err != nil || !path.IsAbs(name) {
 		return err
 	}
 	var flags uint64
@@ -194,7 +195,7 @@ func (r *Recorder) noteLook(c call, u pathUse) error {
 		err = r.checkAccess(c, p.Path, u.bits, false)
 	}
 	if repeats && err == nil && p.Err == nil {
-		r.keepUse(use, p.Path)
+		r.keepUse(c, use, p.Path)
 	}
 	r.facts.watched()
 	return err
@@ -208,7 +209,7 @@ func (r *Recorder) noteUse(c call, u pathUse, p supervise.Place) error {
 	}
 	r.facts.file(name, u.access, r.at(c))
 	if changesAccess(c.name) {
-		r.forgetChecks()
+		r.forgetChecks(c)
 	}
 	switch u.access {
 	case evidence.Metadata:
@@ -225,9 +226,10 @@ func (r *Recorder) noteUse(c call, u pathUse, p supervise.Place) error {
 		if err := r.checkSticky(c, name); err != nil {
 			return err
 		}
-		r.forgetUses(name, fileOf(p).kind() == unix.S_IFLNK)
+		if p.Err == nil {
+			r.forgetPath(c, name, fileOf(p).kind(), u.access == evidence.Rename)
+		}
 	}
-	clear(r.checked)
 	return r.checkAccess(c, name, 0, true)
 }
 
@@ -242,7 +244,7 @@ func (r *Recorder) noteDescriptor(c call, fd int32) error {
 	}
 	r.facts.file(name, evidence.Metadata, r.at(c))
 	if changesAccess(c.name) {
-		r.forgetChecks()
+		r.forgetChecks(c)
 	}
 	if c.name == "fchown" {
 		return r.checkChown(c, name)

@@ -53,11 +53,14 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	started time.Time // zero before the first call
+	entered bool      // the first call of the container's program has come
 	facts   facts
 	peaks   evidence.Peaks
-	checked map[check]bool
+	checks  checks
+	common  common
 	threads threads
 	uses    uses
+	moving  moving
 	askers  map[string]bool // programs that ask for names
 	// observing is not nil where another recorder tells this one what it has
 	// seen.
@@ -68,7 +71,7 @@ var _ supervise.Policy = (*Recorder)(nil)
 
 // New returns a recorder that has seen nothing.
 func New(o Options) (*Recorder, error) {
-	return newRecorder(o, procfs{})
+	return newRecorder(o, &procfs{})
 }
 
 func newRecorder(o Options, w world) (*Recorder, error) {
@@ -78,7 +81,7 @@ func newRecorder(o Options, w world) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checked: map[check]bool{}, threads: newThreads(), uses: uses{}, askers: map[string]bool{}}
+	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checks: checks{}, threads: newThreads(), uses: newUses(), askers: map[string]bool{}}
 	// A record that could not be encoded at the end is refused now.
 	if err := r.Record().Validate(); err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
@@ -108,6 +111,7 @@ type process interface {
 	TakeFD(fd int32) (int, error)
 	LetGo(fd int)
 	Alive() bool
+	UseRoot(root int)
 }
 
 // call is a system call as the functions that note it see it.
@@ -142,7 +146,11 @@ func (r *Recorder) decide(auditArch uint32, number int, c call) supervise.Verdic
 	}
 
 	c.now = r.now()
-	r.threads.settle(c.tid, c.name, c.now)
+	if r.entered = r.entered || r.enter(c); r.common.view {
+		c.UseRoot(int(r.common.root.Fd()))
+	}
+	r.common.settle(c)
+	r.threads.settle(c)
 	c.by = r.program(c)
 	refused := refusal(c.name)
 	note := r.facts.call(callKey{arch, number}, info.Name, r.at(c))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
@@ -207,13 +208,15 @@ func TestThreads(t *testing.T) {
 		{"another thread", func(c *container, _ *Recorder) { c.tid = other }, 2},
 		{"after an execution", func(c *container, r *Recorder) { c.make(t, r, "execve", c.text("/usr/bin/sh")) }, 3},
 		{"after a change of user", func(c *container, r *Recorder) { c.make(t, r, "setuid", 33) }, 3},
+		{"after a name for the thread", func(c *container, r *Recorder) { c.make(t, r, "prctl", unix.PR_SET_NAME, c.text("worker")) }, 1},
+		{"after a capability given up", func(c *container, r *Recorder) { c.make(t, r, "prctl", unix.PR_CAPBSET_DROP, unix.CAP_CHOWN) }, 3},
 		{"while another thread executes", func(c *container, r *Recorder) {
 			c.tid = other
 			c.make(t, r, "execve", c.text("/usr/bin/sh"))
 			c.tid = 1
 		}, 4},
 		{"later", func(_ *container, r *Recorder) {
-			for range 20 {
+			for range fresh / time.Millisecond {
 				r.now()
 			}
 		}, 2},
@@ -221,7 +224,9 @@ func TestThreads(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newContainer()
 			r := start(t, options(), c)
+			c.make(t, r, "setfsuid", 0) // from here each has its own credentials
 			c.make(t, r, "access", c.text("/etc"), 0)
+			c.asked--
 			test.make(c, r)
 			c.program = second
 			c.make(t, r, "getppid")
@@ -230,7 +235,7 @@ func TestThreads(t *testing.T) {
 				t.Errorf("asked for credentials %d times, want %d", got, test.want)
 			}
 			want := []string{second}
-			if test.name == "again at once" {
+			if test.name == "again at once" || test.name == "after a name for the thread" {
 				want = []string{"/usr/sbin/nginx"}
 			}
 			for _, k := range r.Record().Calls {
@@ -239,6 +244,59 @@ func TestThreads(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOneIdentity holds that credentials are looked up once for all, until a
+// process changes its own.
+func TestOneIdentity(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []uint64
+		want int
+	}{
+		{"getppid", nil, 1},
+		{"clone", []uint64{unix.CLONE_VM | uint64(unix.SIGCHLD)}, 1},
+		{"execve", []uint64{0}, 1},
+		{"clone", []uint64{unix.CLONE_NEWUSER | uint64(unix.SIGCHLD)}, 3},
+		{"unshare", []uint64{unix.CLONE_NEWUSER}, 3},
+		{"setns", []uint64{3, 0}, 3},
+		{"capset", []uint64{0, 0}, 3},
+	} {
+		c := newContainer()
+		r := start(t, options(), c)
+		for c.tid = 1; c.tid <= 2; c.tid++ {
+			c.make(t, r, "access", c.text("/etc"), 0)
+		}
+		c.tid = 1
+		c.make(t, r, test.name, test.args...)
+		for c.tid = 1; c.tid <= 2; c.tid++ {
+			c.make(t, r, "access", c.text("/etc"), 0)
+		}
+		if c.asked != test.want {
+			t.Errorf("%s %v: asked for credentials %d times, want %d", test.name, test.args, c.asked, test.want)
+		}
+	}
+}
+
+// TestGroupsCount holds that a check which one process passes by its groups is
+// made anew for another of the same user without them.
+func TestGroupsCount(t *testing.T) {
+	c := newContainer()
+	r := start(t, options(), c)
+	c.files["/srv"] = file{dir, hostRoot, hostRoot}
+	c.files["/srv/shared"] = file{unix.S_IFREG | 0o640, hostRoot, hostWWW}
+	c.make(t, r, "setgroups", 1, c.put([]byte{33, 0, 0, 0}))
+	c.cred = as(hostWWW+1, hostWWW+1, unix.CAP_DAC_OVERRIDE)
+	open := func() { c.make(t, r, "openat", 0xffffff9c, c.text("/srv/shared"), 0) }
+	c.cred.groups = []uint32{hostWWW}
+	open()
+	before := summary(r.Record())
+	c.tid, c.cred.groups = 2, nil
+	open()
+	after := summary(r.Record())
+	if slices.Contains(before, "CAP_DAC_READ_SEARCH: reading /srv/shared") || !slices.Contains(after, "CAP_DAC_READ_SEARCH: reading /srv/shared") {
+		t.Errorf("before %q, after %q", before, after)
 	}
 }
 
@@ -266,6 +324,13 @@ func TestRepeats(t *testing.T) {
 		{"a mode changes", func(t *testing.T, c *container, r *Recorder) {
 			c.make(t, r, "chmod", c.text("/tmp/theirs"), 0o600)
 		}, true},
+		{"a root changes", func(t *testing.T, c *container, r *Recorder) { c.make(t, r, "chroot", c.text("/var")) }, true},
+		{"a file system is mounted", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "mount", 0, c.text("/etc"), 0, 0, 0)
+		}, true},
+		{"a process with its own mounts is made", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "unshare", unix.CLONE_NEWNS)
+		}, true},
 		{"the user changes", func(t *testing.T, c *container, r *Recorder) {
 			c.make(t, r, "setuid", 33)
 			c.cred = as(hostWWW, hostWWW)
@@ -288,6 +353,28 @@ func TestRepeats(t *testing.T) {
 				t.Errorf("reads %+v", reads)
 			}
 		})
+	}
+}
+
+// TestMoving holds that nothing is kept of a path while a call that changes it is
+// on its way, and that the changes told apart are bounded.
+func TestMoving(t *testing.T) {
+	now := time.Now()
+	var m moving
+	m.begin("/a/b", now)
+	for name, want := range map[string]bool{"/a/b": true, "/a/b/c": true, "/a": false, "/a/bc": false, "/": false} {
+		if got := m.covers(name, now); got != want {
+			t.Errorf("%s is changing: %t", name, got)
+		}
+	}
+	if m.covers("/a/b", now.Add(settling)) {
+		t.Error("a change does not end")
+	}
+	for range 3 * maxMoving {
+		m.begin("/c", now)
+	}
+	if len(m) > maxMoving || !m.covers("/a", now) {
+		t.Errorf("%d changes are told apart, and what is not is taken for settled", len(m))
 	}
 }
 

@@ -1,6 +1,10 @@
 package record
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // threads is what was found of threads a moment ago: looking up the program
 // and the credentials of each call's thread takes the recorder longer than all
@@ -23,9 +27,10 @@ type thread struct {
 }
 
 const (
-	fresh      = 20 * time.Millisecond
+	fresh      = 200 * time.Millisecond
 	settling   = 100 * time.Millisecond
 	maxThreads = 1024
+	maxGroups  = 256 // kept with a thread
 )
 
 func newThreads() threads {
@@ -33,9 +38,10 @@ func newThreads() threads {
 }
 
 // settle is told of each call before anything is looked up.
-func (t *threads) settle(tid int, name string, now time.Time) {
+func (t *threads) settle(c call) {
+	tid, now := c.tid, c.now
 	delete(t.unsettled, tid)
-	if !becomes(name) {
+	if !becomes(c) {
 		return
 	}
 	clear(t.known)
@@ -46,15 +52,18 @@ func (t *threads) settle(tid int, name string, now time.Time) {
 	t.unsettled[tid] = now.Add(settling)
 }
 
-// becomes tells the calls that may change a thread's program, credentials or
-// root.
-func becomes(name string) bool {
-	switch name {
-	case "execve", "execveat", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid",
-		"setfsuid", "setfsgid", "setgroups", "capset", "prctl", "unshare", "setns", "chroot", "pivot_root":
+// becomes tells the calls that may change a thread's program, its credentials,
+// or the name that its root gives the program.
+func becomes(c call) bool {
+	switch c.name {
+	case "execve", "execveat", "setsid", "setpgid":
 		return true
+	case "prctl":
+		if c.args[0] == unix.PR_SET_MM { // the link to the program
+			return true
+		}
 	}
-	return false
+	return changesIdentity(c) || changesView(c)
 }
 
 // settled reports whether no thread is about to become another.
@@ -100,8 +109,9 @@ func (r *Recorder) program(c call) string {
 	return known.program
 }
 
-// credentials returns those of a call's thread.
-func (r *Recorder) credentials(c call) (credentials, error) {
+// process returns the credentials of a call's thread, with the numbers of its
+// process.
+func (r *Recorder) process(c call) (credentials, error) {
 	if r.observing != nil {
 		return r.world.credentials(c.tid)
 	}
@@ -112,7 +122,9 @@ func (r *Recorder) credentials(c call) (credentials, error) {
 			return cred, err
 		}
 		known.credentials = &cred
-		r.threads.keep(c.tid, known, c.now)
+		if len(cred.groups) <= maxGroups {
+			r.threads.keep(c.tid, known, c.now)
+		}
 	}
 	return *known.credentials, nil
 }

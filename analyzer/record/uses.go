@@ -4,46 +4,48 @@ import (
 	"path"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/least-privilege/lpm/analyzer/evidence"
 )
 
 // uses has what came of uses of paths that change nothing, so that the same
 // use, which a program often makes over and over, is counted without being
 // looked into. What was not there is looked for each time.
-type uses map[use]outcome
+type uses struct {
+	known map[use]outcome
+	at    map[string][]use // by the path that they led to
+}
 
 // use is one way that one kind of caller names a path.
 type use struct {
-	call     string
-	flags    uint64
-	text     string // absolute
-	fsuid    uint32
-	override bool // it has CAP_DAC_OVERRIDE
+	call  string
+	flags uint64
+	text  string // absolute
+	by    identity
 }
 
 // outcome is where a use led to, and what it was counted at.
 type outcome struct {
-	path string
-	seen []*evidence.Seen
+	path, clean string // clean is the text without dots
+	seen        []*evidence.Seen
 }
 
 const maxUses = 1 << 13
 
+func newUses() uses { return uses{known: map[use]outcome{}, at: map[string][]use{}} }
+
 // useOf describes a use, and returns false where the path's text alone does
 // not say what it names.
 func (r *Recorder) useOf(c call, text string, flags uint64) (use, bool) {
-	if r.observing != nil || !path.IsAbs(text) || below("/proc", path.Clean(text)) {
+	if r.observing != nil || !r.common.view || !path.IsAbs(text) || below("/proc", text) {
 		return use{}, false
 	}
 	cred, err := r.credentials(c)
-	return use{c.name, flags, text, cred.fsuid(), cred.has(unix.CAP_DAC_OVERRIDE)}, err == nil
+	return use{c.name, flags, text, cred.identity()}, err == nil
 }
 
 // again counts a use that was looked into before.
 func (r *Recorder) again(u use, c call) bool {
-	o, known := r.uses[u]
+	o, known := r.uses.known[u]
 	for _, s := range o.seen {
 		r.facts.see(s, r.at(c))
 	}
@@ -52,30 +54,37 @@ func (r *Recorder) again(u use, c call) bool {
 
 // keepUse keeps what a use was counted at since [facts.watch]. Where the record
 // had no room for something, each use is to be counted as left out.
-func (r *Recorder) keepUse(u use, name string) {
+func (r *Recorder) keepUse(c call, u use, name string) {
 	seen, complete := r.facts.watched()
-	if !complete || below("/proc", name) {
+	clean := path.Clean(u.text)
+	if !complete || below("/proc", name) || r.moving.covers(name, c.now) || r.moving.covers(clean, c.now) {
 		return
 	}
-	if len(r.uses) == maxUses {
-		clear(r.uses)
+	if len(r.uses.known) == maxUses {
+		r.uses = newUses()
 	}
-	r.uses[u] = outcome{name, seen}
+	r.uses.known[u] = outcome{name, clean, seen}
+	r.uses.at[name] = append(r.uses.at[name], u)
 }
 
-// forgetUses has uses of a path, and of all below it, looked into anew.
-func (r *Recorder) forgetUses(name string, link bool) {
-	if link { // paths through it do not show it
-		clear(r.uses)
-		return
+// forget has uses of a path looked into anew.
+func (u *uses) forget(name string) {
+	for _, use := range u.at[name] {
+		delete(u.known, use)
 	}
-	for u, o := range r.uses {
-		if below(name, o.path) || below(name, path.Clean(u.text)) {
-			delete(r.uses, u)
+	delete(u.at, name)
+}
+
+// forgetBelow has uses of a path, and of all below it, looked into anew.
+func (u *uses) forgetBelow(name string) {
+	for _, o := range u.known {
+		if below(name, o.path) || below(name, o.clean) {
+			u.forget(o.path)
 		}
 	}
 }
 
 func below(base, name string) bool {
-	return name == base || strings.HasPrefix(name, strings.TrimSuffix(base, "/")+"/")
+	return name == base || base == "/" ||
+		strings.HasPrefix(name, base) && len(name) > len(base) && name[len(base)] == '/'
 }

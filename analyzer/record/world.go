@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +17,11 @@ import (
 
 // world is what a recorder looks up beside the call itself.
 type world interface {
+	// enter returns the root of a thread, which is the container's first, and
+	// takes hold of what it needs in there before the container can change it;
+	// leave lets that go.
+	enter(tid int) (*os.File, error)
+	leave()
 	// credentials returns those of a thread.
 	credentials(tid int) (credentials, error)
 	// head reads the first bytes of a regular file in a thread's root.
@@ -39,6 +44,22 @@ type credentials struct {
 func (c credentials) fsuid() uint32    { return c.uids[3] }
 func (c credentials) has(bit int) bool { return c.effective&(1<<bit) != 0 }
 
+// identity is who is asked for when the kernel decides about a file.
+type identity struct {
+	fsuid    uint32
+	groups   uint64 // a hash of all of them
+	override bool   // it has CAP_DAC_OVERRIDE
+}
+
+func (c credentials) identity() identity {
+	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
+	groups := uint64(offset)
+	for _, g := range append(c.gids[3:4:4], c.groups...) {
+		groups = (groups ^ uint64(g)) * prime
+	}
+	return identity{c.fsuid(), groups, c.has(unix.CAP_DAC_OVERRIDE)}
+}
+
 func (c credentials) inGroup(gid uint32) bool {
 	return c.gids[3] == gid || slices.Contains(c.groups, gid)
 }
@@ -57,15 +78,52 @@ func (f file) kind() uint32   { return f.mode & unix.S_IFMT }
 func (f file) isDevice() bool { return f.kind() == unix.S_IFCHR || f.kind() == unix.S_IFBLK }
 
 // procfs looks everything up in /proc of the supervisor's machine.
-type procfs struct{}
+type procfs struct {
+	// own is the /proc that the container starts with, which speaks in the
+	// numbers of its pid namespace. What a process of it later has at that
+	// path can be anything.
+	own *os.File
+}
 
-func (procfs) credentials(tid int) (credentials, error) {
+func (p *procfs) enter(tid int) (*os.File, error) {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root", tid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening the container's root: %w", err)
+	}
+	p.own = ownProc(fd)
+	return os.NewFile(uintptr(fd), "the container's root"), nil
+}
+
+// ownProc opens the /proc of a root, and returns nil where there is none.
+func ownProc(root int) *os.File {
+	fd, err := unix.Openat2(root, "proc", &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+		unix.Close(fd)
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "the container's /proc")
+}
+
+func (p *procfs) leave() { p.own.Close() } // of nil it is an error, and nothing else
+
+func (*procfs) credentials(tid int) (credentials, error) {
 	status, err := readProc("/proc/" + strconv.Itoa(tid) + "/status")
 	if err != nil {
 		return credentials{}, fmt.Errorf("reading the credentials of thread %d: %w", tid, err)
 	}
 	return parseStatus(status)
 }
+
+// maxProc bounds what is read of one file of /proc: the longest is the status
+// of a process in NGROUPS_MAX groups, of at most ten digits each.
+const maxProc = 1 << 20
 
 // readProc reads a file of /proc, which is never waited for. os.ReadFile would
 // ask the runtime's poller about it, for twice the time.
@@ -75,8 +133,29 @@ func readProc(name string) ([]byte, error) {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
+	return readAll(fd, name)
+}
+
+// read reads a file of the container's /proc, and of nothing that was mounted
+// in there.
+func (p *procfs) read(name string) ([]byte, error) {
+	fd, err := unix.Openat2(int(p.own.Fd()), name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	return readAll(fd, name)
+}
+
+func readAll(fd int, name string) ([]byte, error) {
 	b := make([]byte, 0, 2048)
 	for {
+		if len(b) > maxProc {
+			return nil, &os.PathError{Op: "read", Path: name, Err: unix.EFBIG}
+		}
 		n, err := unix.Read(fd, b[len(b):cap(b)])
 		switch {
 		case errors.Is(err, unix.EINTR):
@@ -142,7 +221,7 @@ func parseIDs(values []string, ids []uint32) error {
 	return nil
 }
 
-func (procfs) stat(tid int, name string) (file, error) {
+func (*procfs) stat(tid int, name string) (file, error) {
 	fd, err := openInRoot(tid, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return file{}, err
@@ -155,7 +234,7 @@ func (procfs) stat(tid int, name string) (file, error) {
 	return file{mode: st.Mode, uid: st.Uid, gid: st.Gid}, nil
 }
 
-func (p procfs) head(tid int, name string, n int) ([]byte, error) {
+func (p *procfs) head(tid int, name string, n int) ([]byte, error) {
 	// The type is looked at before the file is opened, so that a FIFO does
 	// not block and a device is not touched; O_NONBLOCK is for the race.
 	if f, err := p.stat(tid, name); err != nil {
@@ -198,11 +277,12 @@ func openInRoot(tid int, name string, flags uint64) (int, error) {
 // maxSignalled bounds how many processes one kill(2) is looked up for.
 const maxSignalled = 1024
 
-func (procfs) signalled(tid, pid int) ([]credentials, error) {
-	// The container's own /proc speaks in the numbers of its pid namespace.
-	proc := fmt.Sprintf("/proc/%d/root/proc", tid)
+func (p *procfs) signalled(tid, pid int) ([]credentials, error) {
+	if p.own == nil {
+		return nil, errors.New("looking up the receivers of a signal: the container has no /proc")
+	}
 	if pid > 0 {
-		c, err := statusBelow(proc, strconv.Itoa(pid))
+		c, err := p.statusOf(strconv.Itoa(pid))
 		return []credentials{c}, err
 	}
 	group := -pid
@@ -213,12 +293,7 @@ func (procfs) signalled(tid, pid int) ([]credentials, error) {
 		}
 		group = innermost(status, "NSpgid")
 	}
-	dir, err := os.Open(proc)
-	if err != nil {
-		return nil, fmt.Errorf("listing the container's processes: %w", err)
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(4 * maxSignalled)
+	names, err := p.processes()
 	if err != nil {
 		return nil, fmt.Errorf("listing the container's processes: %w", err)
 	}
@@ -227,19 +302,28 @@ func (procfs) signalled(tid, pid int) ([]credentials, error) {
 		if n, err := strconv.Atoi(name); err != nil || n == 1 && pid == -1 || len(all) == maxSignalled {
 			continue
 		}
-		stat, err := readProc(path.Join(proc, name, "stat"))
+		stat, err := p.read(name + "/stat")
 		if err != nil || pid != -1 && processGroup(stat) != group {
 			continue // it ended meanwhile, or is of another group
 		}
-		if c, err := statusBelow(proc, name); err == nil {
+		if c, err := p.statusOf(name); err == nil {
 			all = append(all, c)
 		}
 	}
 	return all, nil
 }
 
-func statusBelow(proc, name string) (credentials, error) {
-	status, err := readProc(path.Join(proc, name, "status"))
+// processes lists what is in the container's /proc, processes among it.
+func (p *procfs) processes() ([]string, error) {
+	if _, err := p.own.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return p.own.Readdirnames(4 * maxSignalled)
+}
+
+// statusOf returns the credentials of a process of the container.
+func (p *procfs) statusOf(name string) (credentials, error) {
+	status, err := p.read(name + "/status")
 	if err != nil {
 		return credentials{}, fmt.Errorf("reading the credentials of process %s of the container: %w", name, err)
 	}

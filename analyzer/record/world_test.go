@@ -87,7 +87,13 @@ func FuzzParsers(f *testing.F) {
 // machine's.
 func TestProcfs(t *testing.T) {
 	self := os.Getpid()
-	w := procfs{}
+	var w procfs
+	root, err := w.enter(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	defer w.leave()
 	c, err := w.credentials(self)
 	if err != nil || c.uids[1] != uint32(os.Geteuid()) || c.gids[1] != uint32(os.Getegid()) {
 		t.Errorf("credentials %+v, %v", c, err)
@@ -167,5 +173,36 @@ func TestPeaksOnlyRise(t *testing.T) {
 	want.Memory, want.Written, want.PIDs, want.MilliCPU = 10, 2, 4, 500
 	if got := r.Record().Peaks; got != want {
 		t.Errorf("peaks %+v, want %+v", got, want)
+	}
+}
+
+// TestOwnProcIsNotFooled holds that what a container has at /proc later is no
+// matter, and what it has mounted in there is not read.
+func TestOwnProcIsNotFooled(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "proc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "proc", "7"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(dir, "proc", "7", "status"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if own := ownProc(fd); own != nil {
+		t.Error("a folder was taken for /proc")
+	}
+	var w procfs
+	if _, err := w.signalled(os.Getpid(), 7); err == nil {
+		t.Error("the receivers of a signal were found without /proc")
+	}
+	w.own = os.NewFile(uintptr(fd), dir)
+	if _, err := w.read("proc/7/../../.."); err == nil {
+		t.Error("a path led out of /proc")
 	}
 }

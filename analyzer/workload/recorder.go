@@ -51,7 +51,6 @@ type supervised struct{ *record.Recorder }
 
 func (supervised) watch(int) error                     { return nil }
 func (s supervised) Record() (*evidence.Record, error) { return s.Recorder.Record(), nil }
-func (supervised) Close()                              {}
 
 // inKernel is the recorder of programs in the kernel.
 type inKernel struct{ *trace.Recorder }
@@ -73,15 +72,15 @@ func (r *run) close() {
 // the recorder in the kernel it is all of them but those that cannot be
 // watched, which are refused, and the one that the launcher executes the
 // program by: the supervisor waits for it.
-func (r *run) unwatched(arch string) []string {
+func (r *run) unwatched(arch string) []manifest.Syscall {
 	if r.job.Recorder != EBPF {
 		return analyzer.Unwatched(arch)
 	}
-	var names []string
+	var calls []manifest.Syscall
 	for _, s := range manifest.SyscallTable(arch) {
 		if s.Name != "execveat" && !record.Unwatchable(s.Name) {
-			names = append(names, s.Name)
+			calls = append(calls, manifest.Syscall{Name: s.Name})
 		}
 	}
-	return slices.Clip(names)
+	return slices.Clip(calls)
 }

@@ -46,28 +46,21 @@ func (b *builder) filters() error {
 			}
 		}
 	}
-	if b.Mode == Record {
-		for _, name := range b.Options.Baseline {
-			if slices.Contains(kernelCalls(), name) {
-				continue
-			}
-			if err := add(name, nil); err != nil {
-				return err
-			}
+	allowed := b.Options.Baseline
+	if b.Mode != Record {
+		allowed = b.Manifest.Syscalls.Allow
+	}
+	for _, s := range allowed {
+		if b.Mode != Record && b.handedOver(s.Name) || slices.Contains(kernelCalls(), s.Name) {
+			continue
 		}
-	} else {
-		for _, s := range b.Manifest.Syscalls.Allow {
-			if b.handedOver(s.Name) || slices.Contains(kernelCalls(), s.Name) {
-				continue
-			}
-			alternatives, err := b.alternatives(s)
-			if err != nil {
+		alternatives, err := b.alternatives(s)
+		if err != nil {
+			return err
+		}
+		for _, when := range alternatives {
+			if err := add(s.Name, when); err != nil {
 				return err
-			}
-			for _, when := range alternatives {
-				if err := add(s.Name, when); err != nil {
-					return err
-				}
 			}
 		}
 	}

@@ -101,7 +101,7 @@ func TestGolden(t *testing.T) {
 		}},
 		{"record", func(r *plan.Request) {
 			r.Mode, r.Manifest = plan.Record, nil
-			r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []string{"read", "write"}
+			r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []manifest.Syscall{{Name: "read"}, {Name: "write"}}
 		}},
 	}
 	for _, test := range tests {

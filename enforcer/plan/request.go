@@ -73,9 +73,9 @@ type Options struct {
 	// Unenforced.
 	BestEffort bool
 	// Identity is used in record mode, where there is no manifest, and so is
-	// Baseline: the calls that are not worth watching.
+	// Baseline: the calls that are not worth watching, by their arguments.
 	Identity manifest.IdentityMode
-	Baseline []string
+	Baseline []manifest.Syscall
 }
 
 // ErrPrivateNetwork is returned for a manifest whose network is private,

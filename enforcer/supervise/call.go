@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -33,14 +34,30 @@ type Call struct {
 	Args   [6]uint64
 
 	listener int
-	root     int // a descriptor of the process's root, or 0
+	root     int  // a descriptor of the process's root, or 0
+	lent     bool // it is somebody else's
 	lost     bool
 	copies   *copies
+	pages    *pages
 }
 
 // copies counts the copies of the container's descriptors that a supervisor
 // holds.
 type copies struct{ held atomic.Int32 }
+
+// page is how much of a text is read at once: never past the end of a page, for
+// the next may not be there.
+const page = 4096
+
+// pages are buffers of that size, which most calls need one of for a moment.
+type pages struct{ free sync.Pool }
+
+func (p *pages) get() *[page]byte {
+	if b, ok := p.free.Get().(*[page]byte); ok {
+		return b
+	}
+	return new([page]byte)
+}
 
 // maxCopies bounds them: see [Call.LetGo]. Whoever wants one more waits this
 // many times a millisecond for another to be closed.
@@ -143,16 +160,19 @@ func (c *Call) read(addr uint64, b []byte) (int, error) {
 
 // String reads a NUL-terminated string of at most max bytes at addr.
 func (c *Call) String(addr uint64, max int) (string, error) {
-	const page = 4096
+	buffer := c.pages.get()
+	defer c.pages.free.Put(buffer)
 	var text []byte
 	for len(text) <= max {
-		// Never past the end of a page: the next may not be there.
-		b := make([]byte, page-int(addr%page))
+		b := buffer[:page-int(addr%page)]
 		n, err := c.read(addr, b)
 		if err = c.check(err); err != nil {
 			return "", fmt.Errorf("reading a string of the calling process: %w", err)
 		}
 		if end := bytes.IndexByte(b[:n], 0); end >= 0 {
+			if len(text) == 0 && end <= max {
+				return string(b[:end]), nil
+			}
 			if text = append(text, b[:end]...); len(text) <= max {
 				return string(text), nil
 			}
@@ -372,10 +392,32 @@ func (c *Call) open(name string, flags uint64) (int, error) {
 	if name == "" {
 		name = "/"
 	}
-	return unix.Openat2(c.root, name, &unix.OpenHow{
+	how := unix.OpenHow{
 		Flags:   flags | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	}
+	for tries := 1; ; tries++ {
+		fd, err := unix.Openat2(c.root, name, &how)
+		// A path with ".." must be walked again when anything on the machine
+		// was renamed or mounted meanwhile (openat2(2)).
+		if errors.Is(err, unix.EAGAIN) && tries < maxWalks || errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return fd, err
+	}
+}
+
+// maxWalks bounds how often a path is walked.
+const maxWalks = 64
+
+// UseRoot has paths resolved in the root that a descriptor stands for, which
+// the caller knows to be the process's own, and keeps open until the call is
+// answered.
+func (c *Call) UseRoot(root int) {
+	if !c.lent {
+		c.close()
+	}
+	c.root, c.lent = root, true
 }
 
 // matches reports whether the call's arguments pass all of the comparisons.
@@ -384,7 +426,7 @@ func (c *Call) matches(list []plan.Compare) bool {
 }
 
 func (c *Call) close() {
-	if c.root != 0 {
+	if c.root != 0 && !c.lent {
 		unix.Close(c.root)
 	}
 }

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -32,6 +33,11 @@ func (c *Call) Find(name string, follow bool) (Place, error) {
 	if err == nil {
 		defer unix.Close(fd)
 		return c.placeOf(fd, name)
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
+		// The supervisor could not look now, which says nothing of the path.
+		return Place{}, fmt.Errorf("looking at %q in the container: %w", name, c.check(err))
 	}
 	p := Place{Err: err}
 	if p.Path, err = c.real(name); err == nil && follow {

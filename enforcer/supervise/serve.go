@@ -103,6 +103,7 @@ type server struct {
 	policy        Policy
 	later         later
 	copies        copies
+	pages         pages
 	calls         uint64
 	lost          atomic.Uint64
 }
@@ -239,7 +240,7 @@ func (s *server) answer(ctx context.Context) error {
 		return fmt.Errorf("receiving a call: %w", errno)
 	}
 	s.calls++
-	call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd, copies: &s.copies}
+	call := &Call{ID: n.id, TID: int(n.pid), Arch: n.arch, Number: int(n.nr), Args: n.args, listener: s.fd, copies: &s.copies, pages: &s.pages}
 	if !s.started {
 		// Only these are lpm's own. A copy of the pipe that running looks
 		// at, in a child that another goroutine is about to start, must not

@@ -172,7 +172,13 @@ type tracer struct {
 // that lpm leaves out.
 func tracers() []tracer {
 	strace := []string{"strace", "-f", "-qq", "-o", os.DevNull}
-	filter := "trace=!" + strings.Join(analyzer.Unwatched(runtime.GOARCH), ",")
+	var unwatched []string
+	for _, s := range analyzer.Unwatched(runtime.GOARCH) {
+		if len(s.When) == 0 {
+			unwatched = append(unwatched, s.Name)
+		}
+	}
+	filter := "trace=!" + strings.Join(unwatched, ",")
 	return []tracer{
 		{"strace -f", strace},
 		{"strace -f --seccomp-bpf", append(strace[:len(strace):len(strace)], "--seccomp-bpf", "-e", filter)},
