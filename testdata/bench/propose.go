@@ -21,6 +21,13 @@ func exercise(image string) string {
 		return url + "wrk -t 1 -c 4 -d 1s $url/"
 	case "memcached":
 		return "memcached-load -a $LPM_HOST:$LPM_PORT -n 5000"
+	case "redis-entry":
+		return "redis-benchmark -p $LPM_PORT -t set,get -n 5000 -q && redis-cli -p $LPM_PORT save"
+	case "nginx-entry":
+		return url + "curl -fsS $url/ -o /dev/null; curl -sS -o /dev/null -d \"$(seq 10000)\" $url/upload"
+	case "postgres":
+		return "export PGHOST=$LPM_HOST PGPORT=$LPM_PORT PGUSER=postgres; until pg_isready -q; do sleep 0.1; done; " +
+			"psql -c 'CREATE TABLE t AS SELECT generate_series(1, 10000) AS n' -c 'SELECT count(*), avg(n) FROM t' -c CHECKPOINT"
 	case "python3":
 		return url + "set -e; for n in a b; do curl -fsS -d x $url/notes/$n; done; curl -fsS $url/ $url/notes/a $url/archive -o /dev/null; curl -fsS -X DELETE $url/notes/b"
 	}
@@ -29,7 +36,10 @@ func exercise(image string) string {
 
 // ports are those that the test images listen on.
 func ports() map[string]string {
-	return map[string]string{"redis": "6379", "nginx": "8080", "memcached": "11211", "python3": "8000"}
+	return map[string]string{
+		"redis": "6379", "nginx": "8080", "memcached": "11211", "python3": "8000",
+		"redis-entry": "6379", "nginx-entry": "8081", "postgres": "5432",
+	}
 }
 
 // free reports a port that is taken: test images have the host's network.

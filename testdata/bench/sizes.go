@@ -6,19 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/manifest/vulnerabilities"
 )
 
 // sizes prints how many system calls are proposed from one watched benchmark,
-// where they are from, and which of those are missed that the application's
-// own test suite requires.
+// where they are from, which of those are missed that the application's own test
+// suite requires, and how many of the known CVEs are left open.
 func (b *bench) sizes(ctx context.Context) error {
 	t := &table{title: "System calls proposed from a benchmark and the image's code"}
-	t.row("", "seen", "always", "static-added", "proposed", "required", "required-missed")
-	for _, image := range []string{"nginx", "redis", "memcached", "python3", "tiny"} {
+	t.row("", "seen", "always", "static-added", "proposed", "required", "required-missed", fmt.Sprintf("CVEs open of %d", len(vulnerabilities.Known())))
+	for _, image := range []string{"nginx", "redis", "memcached", "postgres", "python3", "nginx-entry", "redis-entry", "tiny"} {
 		m, err := b.propose(ctx, image)
 		var unavailable *unavailableError
 		if errors.As(err, &unavailable) {
@@ -32,7 +34,18 @@ func (b *bench) sizes(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.print()
+	docker, _, err := b.dockerFilter()
+	if err != nil {
+		return err
+	}
+	const none = "-"
+	t.row("Docker's default", none, none, none, strconv.Itoa(len(docker.numbers)), none, none, strconv.Itoa(len(vulnerabilities.Docker(runtime.GOARCH).Open())))
+	if err := t.print(); err != nil {
+		return err
+	}
+	// Measured by others, on other releases of these programs.
+	fmt.Println("Published for nginx (loupedb, CC-BY 4.0): 104 to 115 calls by static analysis alone, 65 to 71 by a trace of its own test suite.")
+	return nil
 }
 
 func (b *bench) sizesOf(t *table, image string, m manifest.Manifest) error {
@@ -60,7 +73,7 @@ func (b *bench) sizesOf(t *table, image string, m manifest.Manifest) error {
 	if len(missed) > 0 {
 		text += ": " + strings.Join(missed, " ")
 	}
-	t.row(image, strconv.Itoa(len(seen)), strconv.Itoa(len(always)), strconv.Itoa(len(added)), strconv.Itoa(len(all)), strconv.Itoa(required), text)
+	t.row(image, strconv.Itoa(len(seen)), strconv.Itoa(len(always)), strconv.Itoa(len(added)), strconv.Itoa(len(all)), strconv.Itoa(required), text, strconv.Itoa(len(vulnerabilities.Open(&m))))
 	return nil
 }
 
