@@ -16,8 +16,10 @@ import (
 
 // sample is what all processes of a container use at one moment.
 type sample struct {
-	memory, written, pids int64
-	cpu                   time.Duration // since each process's start
+	// resident counts a page that several processes have for each of them,
+	// memory once for all; memory is 0 where it was not looked at.
+	resident, memory, written, pids int64
+	cpu                             time.Duration // since each process's start
 }
 
 // share is how much of its time a sampler may spend on samples, as a divisor.
@@ -34,7 +36,7 @@ func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) err
 	lastTime := r.now()
 	for {
 		started := time.Now()
-		s, err := take(pid)
+		s, err := take(pid, r.peakOfMemory())
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			return nil
 		}
@@ -53,6 +55,12 @@ func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) err
 	}
 }
 
+func (r *Recorder) peakOfMemory() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.peaks.Memory
+}
+
 // keep raises the peaks. used is the processor time since the sample before,
 // which is negative where a process that had used some has ended.
 func (r *Recorder) keep(s sample, used, since time.Duration) {
@@ -68,12 +76,14 @@ func (r *Recorder) keep(s sample, used, since time.Duration) {
 }
 
 // take reads one sample. Only a missing first process is an error; others
-// come and go.
-func take(first int) (sample, error) {
+// come and go. How much memory it is takes the kernel a walk through all of it,
+// which is spared where that cannot be more than the peak so far.
+func take(first int, peak int64) (sample, error) {
 	var s sample
 	if err := s.add(first); err != nil {
 		return s, err
 	}
+	all := []int{first}
 	var st unix.Statfs_t
 	switch err := unix.Statfs(fmt.Sprintf("/proc/%d/root", first), &st); {
 	case errors.Is(err, unix.EACCES):
@@ -97,8 +107,17 @@ func take(first int) (sample, error) {
 		if s.add(pid) != nil {
 			continue
 		}
+		all = append(all, pid)
 		if more, err := children(pid); err == nil {
 			queue = append(queue, more...)
+		}
+	}
+	if s.resident > peak {
+		for _, pid := range all {
+			// A zombie has no memory, which reads as ESRCH or nothing.
+			if rollup, err := readProc(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
+				s.memory += parsePSS(rollup)
+			}
 		}
 	}
 	return s, nil
@@ -112,34 +131,36 @@ func (s *sample) add(pid int) error {
 	if err != nil {
 		return fmt.Errorf("sampling process %d: %w", pid, err)
 	}
-	threads, cpu, err := parseStat(stat)
+	one, err := parseStat(stat)
 	if err != nil {
 		return fmt.Errorf("sampling process %d: %w", pid, err)
 	}
-	s.pids += threads
-	s.cpu += cpu
-	// A zombie has no memory, which reads as ESRCH or nothing.
-	if rollup, err := readProc(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
-		s.memory += parsePSS(rollup)
-	}
+	s.pids += one.pids
+	s.cpu += one.cpu
+	s.resident += one.resident
 	return nil
 }
 
-// parseStat reads the threads and the processor time of /proc/PID/stat
-// (proc_pid_stat(5)): fields 14, 15 and 20, of which the third comes first
-// after the name in parentheses. USER_HZ is 100 on every architecture here.
-func parseStat(stat []byte) (threads int64, cpu time.Duration, err error) {
+// parseStat reads the threads, the processor time and the resident memory of
+// /proc/PID/stat (proc_pid_stat(5)): fields 14, 15, 20 and 24, of which the
+// third comes first after the name in parentheses. USER_HZ is 100 on every
+// architecture here.
+func parseStat(stat []byte) (sample, error) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 18 {
-		return 0, 0, fmt.Errorf("stat has %d fields after the name", len(fields))
+	if len(fields) < 22 {
+		return sample{}, fmt.Errorf("stat has %d fields after the name", len(fields))
 	}
-	var values [3]int64
-	for i, field := range []int{11, 12, 17} {
+	var values [4]int64
+	for i, field := range []int{11, 12, 17, 21} {
+		var err error
 		if values[i], err = strconv.ParseInt(fields[field], 10, 64); err != nil {
-			return 0, 0, fmt.Errorf("stat: %w", err)
+			return sample{}, fmt.Errorf("stat: %w", err)
 		}
 	}
-	return values[2], time.Duration(values[0]+values[1]) * 10 * time.Millisecond, nil
+	return sample{
+		cpu:  time.Duration(values[0]+values[1]) * 10 * time.Millisecond,
+		pids: values[2], resident: values[3] * int64(os.Getpagesize()),
+	}, nil
 }
 
 // parsePSS reads the proportional set size of /proc/PID/smaps_rollup, in

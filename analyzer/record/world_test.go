@@ -39,15 +39,15 @@ func TestParseStatus(t *testing.T) {
 }
 
 func TestParseStat(t *testing.T) {
-	stat := []byte("12 (a) R (b) S 1 34 34 0 -1 4194304 0 0 0 0 150 50 0 0 20 0 6 0 100 0 0")
-	threads, cpu, err := parseStat(stat)
-	if err != nil || threads != 6 || cpu != 2*time.Second {
-		t.Errorf("got %d threads, %v, %v", threads, cpu, err)
+	stat := []byte("12 (a) R (b) S 1 34 34 0 -1 4194304 0 0 0 0 150 50 0 0 20 0 6 0 100 0 7")
+	want := sample{pids: 6, cpu: 2 * time.Second, resident: 7 * int64(os.Getpagesize())}
+	if got, err := parseStat(stat); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	if g := processGroup(stat); g != 34 {
 		t.Errorf("process group %d, want 34", g)
 	}
-	if _, _, err := parseStat([]byte("12 (a) S 1")); err == nil {
+	if _, err := parseStat([]byte("12 (a) S 1")); err == nil {
 		t.Error("a short line: no error")
 	}
 	if n := parsePSS([]byte("00400000-7fff r--p [rollup]\nRss:  900 kB\nPss:  512 kB\nPss_Dirty: 1 kB\n")); n != 512<<10 {
@@ -76,7 +76,7 @@ func FuzzParsers(f *testing.F) {
 			t.Errorf("interpreter %q", p)
 		}
 		_, _ = parseStatus(data)
-		_, _, _ = parseStat(data)
+		_, _ = parseStat(data)
 		_ = processGroup(data)
 		_ = parsePSS(data)
 		_ = unixName(append([]byte{1, 0}, data...))
@@ -155,6 +155,10 @@ func TestSample(t *testing.T) {
 	p := r.Record().Peaks
 	if p.Memory < 1<<20 || p.PIDs < 1 {
 		t.Errorf("peaks %+v of a running process", p)
+	}
+	s, err := take(os.Getpid(), 1<<50)
+	if err != nil || s.memory != 0 || s.resident < 1<<20 {
+		t.Errorf("below the peak: %+v, %v", s, err)
 	}
 	if err := r.Sample(t.Context(), 1<<30, time.Hour); err != nil {
 		t.Errorf("a process that has ended: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -63,6 +64,7 @@ func (r *run) conduct(ctx context.Context) error {
 	}
 	streams, attach := r.streams()
 	lower()
+	defer debug.SetGCPercent(debug.SetGCPercent(rarely))
 	go func() {
 		defer close(r.ended)
 		var attached sync.WaitGroup
