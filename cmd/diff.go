@@ -27,13 +27,14 @@ func newDiff(s *session) *cobra.Command {
 		Long: `Diff shows what a manifest asks for that another does not, and what it no longer
 asks for. OLD and NEW are images, or files (.cue, .yaml, .yml, .json). Without
 OLD, the image NEW is compared with what was last approved of its repository.
+As markdown it is meant for a comment on a pull request.
 
 Exit codes: 0 NEW asks for nothing that OLD did not, 1 it asks for more, 2 the
 command line is wrong, 3 there was an error.`,
 		Args:        needs("[OLD]", "NEW"),
 		Annotations: map[string]string{failureCode: strconv.Itoa(exitNotCompared), usageCode: strconv.Itoa(exitUsage)},
 	}
-	form := addOutput(c)
+	form := addOutput(c, asMarkdown)
 	insecure := c.Flags().Bool("insecure", false, "allow plain HTTP and certificates that nobody vouches for")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var before, after *manifest.Manifest
@@ -101,8 +102,12 @@ type difference struct {
 }
 
 func (s *session) printDifference(d manifest.Diff, form output) error {
-	if form == asJSON {
+	switch form {
+	case asJSON:
 		return s.term.JSON(difference{d.Wider(), d})
+	case asMarkdown:
+		s.printMarkdown(d)
+		return nil
 	}
 	if !d.Wider() {
 		s.term.Printf("asks for nothing new\n")

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,32 +12,49 @@ import (
 type output string
 
 const (
-	asText output = "text"
-	asJSON output = "json"
+	asText     output = "text"
+	asJSON     output = "json"
+	asMarkdown output = "markdown"
 )
 
-// addOutput gives a verb the flag -o.
-func addOutput(c *cobra.Command) *output {
-	o := asText
-	c.Flags().VarP(&o, "output", "o", "print as `FORM`: text or json")
-	return &o
+// addOutput gives a verb the flag -o, with the forms text and json, and those
+// that only this verb has.
+func addOutput(c *cobra.Command, more ...output) *output {
+	v := outputFlag{form: asText, forms: append([]output{asText, asJSON}, more...)}
+	c.Flags().VarP(&v, "output", "o", "print as `FORM`: "+v.choices())
+	return &v.form
 }
 
-// String implements pflag.Value.
-func (o *output) String() string { return string(*o) }
+// outputFlag implements pflag.Value.
+type outputFlag struct {
+	form  output
+	forms []output
+}
 
-// Type implements pflag.Value.
-func (o *output) Type() string { return "form" }
+func (v *outputFlag) String() string { return string(v.form) }
 
-// Set implements pflag.Value.
-func (o *output) Set(text string) error {
-	switch output(strings.ToLower(text)) {
-	case asText:
-		*o = asText
-	case asJSON:
-		*o = asJSON
-	default:
-		return fmt.Errorf("%q is neither text nor json", text)
+func (*outputFlag) Type() string { return "form" }
+
+func (v *outputFlag) Set(text string) error {
+	form := output(strings.ToLower(text))
+	if !slices.Contains(v.forms, form) {
+		return fmt.Errorf("%q is not %s", text, v.choices())
 	}
+	v.form = form
 	return nil
+}
+
+// choices lists the forms as a person would.
+func (v *outputFlag) choices() string {
+	var b strings.Builder
+	for i, f := range v.forms {
+		switch {
+		case i > 0 && i == len(v.forms)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(f))
+	}
+	return b.String()
 }
