@@ -54,6 +54,7 @@ func TestMain(m *testing.M) {
 //	about LAYOUT FILE...         writes the digest of a layout's image for DIGEST in the files
 //	registry [-old]              starts a registry, $REGISTRY; -old has no referrers API
 //	push LAYOUT REF              pushes the image of a layout
+//	damage LAYOUT                changes a byte of the layout's first layer in the store
 //	document REF TYPE FILE       attaches a file as a document, unchecked
 //	terminal [-at TEXT] FILE program args
 //	                             runs it on a terminal on which FILE is typed, with
@@ -77,7 +78,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "native": native, "about": about, "registry": startRegistry, "push": push, "document": document,
+			"exits": exits, "native": native, "about": about, "registry": startRegistry, "push": push, "document": document, "damage": damage,
 		},
 	})
 }
@@ -182,6 +183,22 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 	ref, err := name.ParseReference(args[1])
 	ts.Check(err)
 	ts.Check(remote.Write(ref, layoutImage(ts.MkAbs(args[0]))))
+}
+
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: damage LAYOUT")
+	}
+	layers, err := layoutImage(ts.MkAbs(args[0])).Layers()
+	ts.Check(err)
+	digest, err := layers[0].Digest()
+	ts.Check(err)
+	file := filepath.Join(ts.Getenv("XDG_DATA_HOME"), "lpm", "blobs", digest.Algorithm, digest.Hex)
+	data, err := os.ReadFile(file)
+	ts.Check(err)
+	data[len(data)/2] ^= 1
+	ts.Check(os.Chmod(file, 0o600))
+	ts.Check(os.WriteFile(file, data, 0o600))
 }
 
 func document(ts *testscript.TestScript, _ bool, args []string) {
