@@ -231,8 +231,15 @@ func (w *cueWriter) filesystem() {
 		return
 	}
 	w.printf("filesystem: {\n")
+	if why, has := w.proposal.at[sizeOfWritable]; has {
+		w.printf("\t// size: %s\n", line(why.Text))
+	}
 	w.list("\t", "writable", "filesystem.writable", len(all), func(i int) string {
-		return "path: " + quote(all[i].Path) + note(all[i].Note)
+		size := ""
+		if n := all[i].Size; n != 0 {
+			size = fmt.Sprintf(", size: %d", n)
+		}
+		return "path: " + quote(all[i].Path) + size + note(all[i].Note)
 	})
 	w.printf("}\n")
 }

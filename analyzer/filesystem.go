@@ -13,7 +13,10 @@ import (
 
 // ephemeral are the folders that hold what is not to be kept, by the
 // Filesystem Hierarchy Standard; all that is written below one is its matter.
-var ephemeral = [...]string{"/tmp", "/var/tmp", "/run", "/dev/shm"}
+var ephemeral = [...]string{"/tmp", "/var/tmp", "/run", sharedMemory}
+
+// sharedMemory is the writable folder that every container has.
+const sharedMemory = "/dev/shm"
 
 // persistent are the folders of data that is to be kept, by the same standard
 // and by the habit of images.
@@ -117,6 +120,7 @@ func (p *proposer) filesystem() {
 		w.why = both(w.why, f.seen)
 		folders[folder] = w
 	}
+	size := p.room()
 	for _, w := range collapse(folders) {
 		what := w.example
 		if w.files > 1 {
@@ -125,8 +129,13 @@ func (p *proposer) filesystem() {
 		w.why.Text = what + " changed" + p.by(w.why.Programs)
 		p.outlives(w)
 		list := &p.manifest.Filesystem.Writable
-		note := p.explain("filesystem.writable", len(*list), w.why)
-		*list = append(*list, manifest.WritablePath{Path: w.path, Note: note})
+		entry := manifest.WritablePath{Path: w.path}
+		if size > 0 && w.path != sharedMemory {
+			entry.Size = size
+			w.why.Text += "; size is " + p.at[sizeOfWritable].Text
+		}
+		entry.Note = p.explain("filesystem.writable", len(*list), w.why)
+		*list = append(*list, entry)
 	}
 }
 
@@ -243,7 +252,7 @@ func within(base, p string) bool {
 // ownDevices are those that every container has, of its own.
 var ownDevices = [...]string{
 	"/dev/console", "/dev/fd", "/dev/full", "/dev/null", "/dev/pts", "/dev/random",
-	"/dev/shm", "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
+	sharedMemory, "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
 }
 
 // devices proposes the device nodes beyond those.

@@ -10,7 +10,6 @@ import (
 // worst there is; what is written to a writable path is memory too. Processor
 // time is left alone: too little of it makes a program slow, not safe.
 const (
-	memoryStep  = 16 << 20
 	leastMemory = 32 << 20
 	morePIDs    = 8
 	mostFiles   = 1 << 20
@@ -30,8 +29,8 @@ func (p *proposer) resources() {
 		}
 	}
 	bounds := &p.manifest.Resources
-	if memory > 0 && memory < 1<<50 {
-		bounds.Memory = max(leastMemory, (2*memory+memoryStep-1)/memoryStep*memoryStep)
+	if memory > 0 && memory <= mostPeak {
+		bounds.Memory = max(leastMemory, (2*memory+sizeStep-1)/sizeStep*sizeStep)
 		p.at["resources.memory"] = Explanation{
 			Basis: Inferred, Text: fmt.Sprintf("%s, twice the peak of %.1f MiB", manifest.Bytes(bounds.Memory), float64(memory)/(1<<20)),
 		}
