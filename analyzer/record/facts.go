@@ -236,13 +236,20 @@ func (f *facts) read(p string, o occasion) {
 }
 
 // text makes a string from the container fit for a record: valid UTF-8, and
-// no longer than a record's strings can be.
+// no longer than a record's strings can be. What is left of a path that was
+// clean is clean again: the cut can be after a slash, or within a name that
+// begins with dots.
 func text(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	for n := evidence.MaxText; len(s) > evidence.MaxText; n-- {
-		if utf8.RuneStart(s[n]) {
-			s = s[:n]
-		}
+	if len(s) <= evidence.MaxText {
+		return s
+	}
+	n := evidence.MaxText
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	if s = s[:n]; path.IsAbs(s) {
+		s = path.Clean(s)
 	}
 	return s
 }

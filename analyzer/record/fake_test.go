@@ -29,6 +29,7 @@ type container struct {
 	links   map[string]string
 	gone    bool
 	fault   error // of all reads of memory
+	untaken error // of all sockets
 	found   int   // how often a path was looked up
 	asked   int   // how often for credentials
 
@@ -86,6 +87,9 @@ func (c *container) FD(fd int32) (string, error) {
 }
 
 func (c *container) TakeFD(fd int32) (int, error) {
+	if c.untaken != nil {
+		return -1, c.untaken
+	}
 	s, ok := c.sockets[fd]
 	if !ok {
 		return -1, unix.EBADF

@@ -38,16 +38,23 @@ func (r *Recorder) noteAsking(c call, v evidence.Connect) {
 // received. C libraries and c-ares wait until it has arrived before they
 // receive it, so that it can be looked at without being taken. What comes by
 // read(2), as in programs of Go without a C library, or over TCP, is not seen.
+// Nothing is proposed from names, so that one which cannot be read is no loss.
 func (r *Recorder) noteAnswer(c call) error {
 	if !r.askers[c.by] {
 		return nil
 	}
 	fd, err := c.TakeFD(int32(c.args[0]))
 	if err != nil {
-		return err
+		if c.Alive() {
+			return nil
+		}
+		return err // the call is never made
 	}
 	defer c.LetGo(fd)
 	if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_UDP {
+		return nil
+	}
+	if !arrived(fd) {
 		return nil
 	}
 	b := make([]byte, maxAnswer)
@@ -55,12 +62,32 @@ func (r *Recorder) noteAnswer(c call) error {
 	if err != nil || sourcePort(from) != dnsPort {
 		return nil // nothing is there, or it is of something else
 	}
-	name, addresses, err := parseAnswer(b[:n])
-	if err != nil || len(addresses) == 0 {
-		return nil
-	}
-	r.noteName(name, addresses, r.at(c))
+	r.noteReply(b[:n], r.at(c))
 	return nil
+}
+
+// arrived reports whether a message is there to be looked at. A look would also
+// take an error that is pending, such as that nobody listens there (sock_error in
+// net/ipv4/udp.c, __skb_recv_udp), and the program would wait for an answer in
+// vain. One that comes between this question and the look is still taken.
+func arrived(socket int) bool {
+	poll := []unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}
+	for {
+		switch _, err := unix.Poll(poll, 0); {
+		case errors.Is(err, unix.EINTR): // a signal of the Go runtime
+		case err != nil:
+			return false
+		default:
+			return poll[0].Revents == unix.POLLIN
+		}
+	}
+}
+
+// noteReply notes what a name server has sent.
+func (r *Recorder) noteReply(message []byte, o occasion) {
+	if name, addresses, err := parseAnswer(message); err == nil && len(addresses) > 0 {
+		r.noteName(name, addresses, o)
+	}
 }
 
 func sourcePort(from unix.Sockaddr) int {
@@ -118,5 +145,9 @@ func parseAnswer(message []byte) (name string, addresses []string, err error) {
 			addresses = append(addresses, netip.AddrFrom16(body.AAAA).String())
 		}
 	}
-	return strings.ToLower(text(strings.TrimSuffix(question.Name.String(), "."))), addresses, nil
+	name = strings.ToLower(text(strings.TrimSuffix(question.Name.String(), ".")))
+	if name == "" {
+		return "", nil, nil // the root of all names is nobody's
+	}
+	return name, addresses, nil
 }

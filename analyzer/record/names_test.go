@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerTo makes a message with an alias and two addresses.
-func answerTo(t *testing.T, response bool, code dnsmessage.RCode) []byte {
+// answerTo makes a message about a name, with an alias and two addresses.
+func answerTo(t *testing.T, name string, response bool, code dnsmessage.RCode) []byte {
 	t.Helper()
-	asked, alias := dnsmessage.MustNewName("API.example.com."), dnsmessage.MustNewName("host.example.net.")
+	asked, alias := dnsmessage.MustNewName(name), dnsmessage.MustNewName("host.example.net.")
 	header := func(name dnsmessage.Name) dnsmessage.ResourceHeader {
 		return dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}
 	}
@@ -37,15 +37,16 @@ func answerTo(t *testing.T, response bool, code dnsmessage.RCode) []byte {
 }
 
 func TestParseAnswer(t *testing.T) {
-	good := answerTo(t, true, dnsmessage.RCodeSuccess)
+	good := answerTo(t, "API.example.com.", true, dnsmessage.RCodeSuccess)
 	for _, test := range []struct {
 		name    string
 		message []byte
 		want    []string
 	}{
 		{"an answer", good, []string{"192.0.2.1", "2001:db8::1"}},
-		{"a question", answerTo(t, false, dnsmessage.RCodeSuccess), nil},
-		{"no such name", answerTo(t, true, dnsmessage.RCodeNameError), nil},
+		{"a question", answerTo(t, "API.example.com.", false, dnsmessage.RCodeSuccess), nil},
+		{"no such name", answerTo(t, "API.example.com.", true, dnsmessage.RCodeNameError), nil},
+		{"the root's name", answerTo(t, ".", true, dnsmessage.RCodeSuccess), nil},
 		{"cut off", good[:len(good)-3], nil},
 		{"nothing", nil, nil},
 	} {
@@ -104,7 +105,7 @@ func TestNames(t *testing.T) {
 	r := start(t, options(), c)
 	address := c.put([]byte{unix.AF_INET, 0, 0, 53, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
 	receive := func() { c.make(t, r, "recvfrom", 5) }
-	answer := answerTo(t, true, dnsmessage.RCodeSuccess)
+	answer := answerTo(t, "API.example.com.", true, dnsmessage.RCodeSuccess)
 	if _, err := server.WriteTo(answer, client.LocalAddr()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +127,61 @@ func TestNames(t *testing.T) {
 	got := make([]byte, maxAnswer)
 	if n, err := client.Read(got); err != nil || !slices.Equal(got[:n], answer) {
 		t.Errorf("the program received %d bytes, %v", n, err)
+	}
+}
+
+// TestPendingErrors holds that an error of a socket is still there for the
+// program after the recorder has looked for an answer. Nobody listens where it
+// asks.
+func TestPendingErrors(t *testing.T) {
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(socket)
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := taken.LocalAddr().(*net.UDPAddr).Port
+	taken.Close()
+	if err := unix.Connect(socket, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(socket, []byte("question")); err != nil {
+		t.Fatal(err)
+	}
+
+	c := newContainer()
+	c.sockets[5] = socket
+	r := start(t, options(), c)
+	c.make(t, r, "connect", 5, c.put([]byte{unix.AF_INET, 0, 0, dnsPort, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}), 16)
+	c.make(t, r, "recvfrom", 5)
+	if pending, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || unix.Errno(pending) != unix.ECONNREFUSED {
+		t.Errorf("the program finds %v, %v", unix.Errno(pending), err)
+	}
+}
+
+// TestUnreadAnswers holds that an answer which cannot be looked at is no loss.
+func TestUnreadAnswers(t *testing.T) {
+	c := newContainer()
+	r := start(t, options(), c)
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.sockets[5] = socket
+	c.make(t, r, "connect", 5, c.put([]byte{unix.AF_INET, 0, 0, dnsPort, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}), 16)
+	unix.Close(socket)
+	c.untaken = unix.EMFILE
+	c.make(t, r, "recvfrom", 5)
+	if lost := r.Record().Lost; lost != 0 {
+		t.Errorf("lost %d", lost)
+	}
+	c.gone = true
+	c.make(t, r, "recvfrom", 5)
+	if cancelled := r.Record().Cancelled; cancelled != 1 {
+		t.Errorf("cancelled %d", cancelled)
 	}
 }
 

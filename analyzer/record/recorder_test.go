@@ -11,6 +11,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/manifest"
+	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
 )
 
@@ -461,6 +462,14 @@ func TestFlood(t *testing.T) {
 	c := newContainer()
 	r := start(t, options(), c)
 	long := strings.Repeat("\x01", 3000)
+	for _, end := range []string{"/", "/.", "/.."} {
+		// Cut to the longest text, a path is no longer clean.
+		most := "/run/" + strings.Repeat("x", evidence.MaxText-len("/run/")-len(end)) + end
+		deep := c.text(most + "x/y")
+		c.make(t, r, "openat", here, deep, unix.O_CREAT|unix.O_WRONLY)
+		c.make(t, r, "execve", deep)
+	}
+	r.noteReply(answerTo(t, ".", true, dnsmessage.RCodeSuccess), occasion{})
 	for i := range 3 * maxPaths {
 		clear(c.memory)
 		c.program = fmt.Sprintf("/p%d", i)
@@ -480,6 +489,9 @@ func TestFlood(t *testing.T) {
 		if record.Truncated[list] == 0 {
 			t.Errorf("nothing was left out of %s: %d bytes, %v", list, len(data), record.Truncated)
 		}
+	}
+	if len(record.Names) > 0 {
+		t.Errorf("names %+v", record.Names)
 	}
 	if len(record.Files) < maxPaths/8 {
 		t.Errorf("only %d files kept", len(record.Files))
