@@ -14,6 +14,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/manifest"
 )
 
 // Curve is how the number of permissions that were seen in use grew.
@@ -27,7 +28,8 @@ type Run struct {
 	Duration int64 `json:"duration"`
 	// New are the permissions, in the order of their first use.
 	New []Permission `json:"new"`
-	// Total is how many there are after the run, of this one and those before.
+	// Total is how many different ones there are after the run, of this one and
+	// those before. It can be smaller than before, where several have become one.
 	Total int `json:"total"`
 }
 
@@ -36,6 +38,8 @@ type Permission struct {
 	ID string `json:"id"`
 	// First is when in the run it was first used, in milliseconds.
 	First int64 `json:"first"`
+	// Widens says that it takes the place of one that runs before have shown.
+	Widens bool `json:"widens,omitempty"`
 }
 
 // Of returns the curve over the records, in their order. Its errors are those
@@ -44,6 +48,7 @@ type Permission struct {
 func Of(records []*evidence.Record, facts analyzer.ImageFacts) (*Curve, error) {
 	curve := &Curve{}
 	known := map[string]bool{}
+	before := &manifest.Manifest{}
 	for i, r := range records {
 		all, err := analyzer.Propose(records[:i+1], facts)
 		if err != nil {
@@ -54,8 +59,13 @@ func Of(records []*evidence.Record, facts analyzer.ImageFacts) (*Curve, error) {
 			return nil, err
 		}
 		run := Run{Duration: r.Duration}
+		wider := widened(before, all.Manifest, known)
 		for id, why := range all.Why {
-			if known[id] || why.Basis != analyzer.Observed {
+			if why.Basis != analyzer.Observed {
+				continue
+			}
+			run.Total++
+			if known[id] {
 				continue
 			}
 			known[id] = true
@@ -63,18 +73,28 @@ func Of(records []*evidence.Record, facts analyzer.ImageFacts) (*Curve, error) {
 			if here, ok := alone.Why[id]; ok {
 				first = here.First
 			}
-			run.New = append(run.New, Permission{id, first})
+			run.New = append(run.New, Permission{ID: id, First: first, Widens: wider[id]})
 		}
 		slices.SortFunc(run.New, func(a, b Permission) int {
 			return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.ID, b.ID))
 		})
-		run.Total = len(run.New)
-		if i > 0 {
-			run.Total += curve.Runs[i-1].Total
-		}
 		curve.Runs = append(curve.Runs, run)
+		before = all.Manifest
 	}
 	return curve, nil
+}
+
+// widened returns the permissions of a manifest that take the place of known ones
+// of the manifest before.
+func widened(before, after *manifest.Manifest, known map[string]bool) map[string]bool {
+	wider := map[string]bool{}
+	for _, change := range manifest.Compare(before, after).Widened {
+		replaced := slices.ContainsFunc(change.Before, func(p manifest.Permission) bool { return known[p.ID] })
+		for _, p := range change.After {
+			wider[p.ID] = replaced
+		}
+	}
+	return wider
 }
 
 // caveat ends every statement on coverage.
@@ -105,6 +125,11 @@ func (c *Curve) Sentence() string {
 	}
 }
 
+// most is the highest of the steps.
+func most(steps []point) int {
+	return slices.MaxFunc(steps, func(a, b point) int { return cmp.Compare(a.total, b.total) }).total
+}
+
 // point is the number of permissions at a time since the start of the first
 // run, in milliseconds, as if the runs had followed one another.
 type point struct {
@@ -112,16 +137,24 @@ type point struct {
 	total int
 }
 
-// points are the steps of the curve, and where each run ends.
+// points are the steps of the curve, and where each run ends. What takes the
+// place of others is no step up.
 func (c *Curve) points() (steps []point, ends []int64) {
 	var start int64
 	total := 0
 	steps = append(steps, point{})
 	for _, r := range c.Runs {
 		end := start + max(1, r.Duration)
+		highest := max(total, r.Total)
 		for _, p := range r.New {
-			total++
+			if !p.Widens {
+				total = min(total+1, highest)
+			}
 			steps = append(steps, point{min(start+max(0, p.First), end), total})
+		}
+		if total != r.Total {
+			total = r.Total
+			steps = append(steps, point{end, total})
 		}
 		start = end
 		ends = append(ends, end)

@@ -3,7 +3,9 @@ package coverage
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,82 @@ func TestOf(t *testing.T) {
 	}
 	if c.Runs[1].New[0].First != 70 || c.Runs[2].Total != 3 {
 		t.Errorf("curve %+v", c)
+	}
+}
+
+// families is a record of sockets of address families.
+func families(duration int64, families ...uint64) *evidence.Record {
+	r := run(duration, nil)
+	c := evidence.Call{Architecture: "amd64", Number: 41, Name: "socket", Seen: evidence.Seen{Count: uint64(len(families))}}
+	for _, f := range families {
+		c.Values = append(c.Values, evidence.Values{
+			Args: []evidence.Arg{{Arg: 0, Value: f}, {Arg: 1, Value: 1}}, Seen: evidence.Seen{Count: 1, First: int64(f)},
+		})
+	}
+	r.Calls = append(r.Calls, c)
+	return r
+}
+
+// TestWidened holds that a permission which a run has widened is new, and not
+// counted with the one whose place it takes.
+func TestWidened(t *testing.T) {
+	const unix, inet, inet6 = 1, 2, 10
+	c := of(t, families(100, unix), families(100, inet, unix), families(100, inet), families(100, inet6))
+	var totals, news []int
+	for i, r := range c.Runs {
+		totals, news = append(totals, r.Total), append(news, len(r.New))
+		for _, p := range r.New {
+			if p.Widens != (i > 0) {
+				t.Errorf("run %d: %+v", i+1, p)
+			}
+		}
+	}
+	if !slices.Equal(news, []int{1, 1, 0, 1}) || !slices.Equal(totals, []int{1, 1, 1, 1}) {
+		t.Errorf("new %v, totals %v in %+v", news, totals, c)
+	}
+	if steps, _ := c.points(); steps[len(steps)-1].total != 1 || most(steps) != 1 {
+		t.Errorf("steps %+v", steps)
+	}
+}
+
+// TestFolders holds that the many folders of one parent that become one permission
+// are one in the curve too.
+func TestFolders(t *testing.T) {
+	written := func(from, to int) *evidence.Record {
+		r := run(100, nil)
+		for i := from; i < to; i++ {
+			r.Files = append(r.Files, evidence.File{
+				Path: fmt.Sprintf("/var/cache/app/%d/x", i), Access: []evidence.Access{evidence.Create}, Seen: evidence.Seen{Count: 1},
+			})
+		}
+		return r
+	}
+	c := of(t, written(0, 6), written(6, 12))
+	if c.Runs[0].Total != 6 || c.Runs[1].Total != 1 || len(c.Runs[1].New) != 1 {
+		t.Errorf("curve %+v", c)
+	}
+	steps, _ := c.points()
+	if steps[len(steps)-1].total != 1 || most(steps) != 6 {
+		t.Errorf("steps %+v", steps)
+	}
+	if svg, text := c.SVG(), c.Text(40); !strings.Contains(string(svg), ">6</text>") || !strings.Contains(text, " 6│") {
+		t.Errorf("drawn\n%s\n%s", svg, text)
+	}
+}
+
+// TestLongest holds that the longest runs a record can tell of can be drawn.
+func TestLongest(t *testing.T) {
+	var runs []*evidence.Record
+	for range 50 {
+		r := run(evidence.MaxDuration, map[string]int64{"openat": evidence.MaxDuration})
+		if err := r.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, r)
+	}
+	c := of(t, runs...)
+	if text, svg := c.Text(500), string(c.SVG()); !strings.Contains(text, "run 50, 8784h0m0s: 0 new") || !strings.Contains(svg, ">439200h0m0s<") {
+		t.Errorf("drawn\n%s\n%s", text, svg)
 	}
 }
 

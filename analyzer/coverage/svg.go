@@ -25,9 +25,9 @@ text{font:13px system-ui,sans-serif}
 // [Curve.Sentence] as its description.
 func (c *Curve) SVG() []byte {
 	steps, ends := c.points()
-	most, end := max(1, steps[len(steps)-1].total), ends[len(ends)-1]
+	highest, end := max(1, most(steps)), ends[len(ends)-1]
 	x := func(at int64) float64 { return left + float64(right-left)*float64(at)/float64(end) }
-	y := func(total int) float64 { return bottom - float64(bottom-top)*float64(total)/float64(most) }
+	y := func(total int) float64 { return bottom - float64(bottom-top)*float64(total)/float64(highest) }
 
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title desc">`, drawingWidth, drawingHeight)
@@ -37,7 +37,7 @@ func (c *Curve) SVG() []byte {
 		fmt.Fprintf(&b, "<text class=\"ink\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", x, y, anchor, s)
 	}
 	text(left, 24, "start", "permissions seen in use")
-	for _, n := range []int{0, most / 2, most} {
+	for _, n := range []int{0, highest / 2, highest} {
 		text(left-8, y(n)+4, "end", fmt.Sprint(n))
 	}
 	from := int64(0)

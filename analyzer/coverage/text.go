@@ -16,11 +16,11 @@ var blocks = []rune(" ▁▂▃▄▅▆▇█")
 // begins, and how much new each has shown.
 func (c *Curve) Text(columns int) string {
 	steps, ends := c.points()
-	most := steps[len(steps)-1].total
-	if most == 0 {
+	highest := most(steps)
+	if highest == 0 {
 		return "no permission was seen in use\n"
 	}
-	margin := len(fmt.Sprint(most)) + 1
+	margin := len(fmt.Sprint(highest)) + 1
 	width := max(40, columns) - margin - 1
 	heights := c.heights(steps, ends[len(ends)-1], width)
 
@@ -29,7 +29,7 @@ func (c *Curve) Text(columns int) string {
 		label := ""
 		switch row {
 		case rows - 1:
-			label = fmt.Sprint(most)
+			label = fmt.Sprint(highest)
 		case 0:
 			label = "0"
 		}
@@ -37,7 +37,7 @@ func (c *Curve) Text(columns int) string {
 		line := make([]rune, width)
 		for x, h := range heights {
 			// In eighths of a cell, of those of this row.
-			line[x] = blocks[min(8, max(0, h*rows*8/most-row*8))]
+			line[x] = blocks[min(8, max(0, h*rows*8/highest-row*8))]
 		}
 		b.WriteString(strings.TrimRight(string(line), " ") + "\n")
 	}

@@ -17,6 +17,10 @@ import (
 // artifact.
 const MediaType = "application/vnd.lpm.evidence.v1+json"
 
+// MaxDuration bounds a time of a record, in milliseconds: a year. The times of
+// many runs can be added, and turned into a [time.Duration].
+const MaxDuration = 366 * 24 * 60 * 60 * 1000
+
 // Version is the format version that this package reads and writes.
 const Version = 1
 
@@ -40,7 +44,7 @@ type Record struct {
 	Workload Workload `json:"workload"`
 	// Started is when the program was executed.
 	Started time.Time `json:"started"`
-	// Duration is the length of the run in milliseconds.
+	// Duration is the length of the run in milliseconds, at most [MaxDuration].
 	Duration int64 `json:"duration"`
 	// Network is the network the run had.
 	Network  manifest.NetworkMode `json:"network"`
@@ -99,7 +103,8 @@ type Identity struct {
 // Seen says how often something happened, how soon and by whom.
 type Seen struct {
 	Count uint64 `json:"count"`
-	// First is when it first happened, in milliseconds after the start.
+	// First is when it first happened, in milliseconds after the start, at most
+	// [MaxDuration].
 	First int64 `json:"first"`
 	// Programs are the paths, inside the container, of the programs that
 	// did it, sorted; at most [MaxPrograms].

@@ -18,13 +18,14 @@ func observingRecorder(t *testing.T, calls ...*Observed) *evidence.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Begin(time.Unix(1000, 0))
+	begun := time.Date(2025, 11, 23, 9, 59, 0, 0, time.UTC)
+	r.Begin(begun)
 	for _, o := range calls {
 		o.By, o.At, o.Count = "/bin/app", 5*time.Millisecond, 2
 		r.Observe(o)
 	}
 	record := r.Record()
-	if record.Recorder != "ebpf" || record.Started.Unix() != 1000 || record.Lost > 0 {
+	if record.Recorder != "ebpf" || !record.Started.Equal(begun) || record.Lost > 0 {
 		t.Errorf("recorder %q, started %s, lost %d", record.Recorder, record.Started, record.Lost)
 	}
 	if err := record.Validate(); err != nil {
