@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,27 @@ type course struct {
 	// reports whether it was there to take it.
 	pid  int
 	send func(syscall.Signal) bool
+	// through is closed once each exercise has been run.
+	through chan struct{}
+	once    sync.Once
+}
+
+// atWork waits until the container has been exercised once, or, where nothing
+// does, until it is ready or should be.
+func (c *course) atWork(ctx context.Context) error {
+	if len(c.job.Exercises) == 0 {
+		if ready := c.job.readiness(c.ports); ready != nil {
+			// One that is not ready in time has had its time.
+			_ = c.await(ctx, *ready)
+		}
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.through:
+		return nil
+	}
 }
 
 // Described says in a line what a container is exercised by; empty for nothing.
@@ -81,6 +103,7 @@ func (c *course) round(ctx context.Context) error {
 				return err
 			}
 		}
+		c.once.Do(func() { close(c.through) })
 	}
 	return nil
 }

@@ -120,11 +120,11 @@ func TestDistinct(t *testing.T) {
 	more := func(what string, change func()) {
 		t.Helper()
 		change()
-		if n := distinct(r); n <= last {
+		n := distinct(r)
+		if n == last {
 			t.Errorf("%s is nothing new", what)
-		} else {
-			last = n
 		}
+		last = n
 	}
 	more("a call", func() { r.Calls = append(r.Calls, evidence.Call{Name: "socket"}) })
 	more("its argument", func() { r.Calls[0].Values = append(r.Calls[0].Values, evidence.Values{}) })
@@ -132,6 +132,10 @@ func TestDistinct(t *testing.T) {
 	more("another access", func() { r.Files[0].Access = append(r.Files[0].Access, evidence.Write) })
 	more("a port", func() { r.Binds = append(r.Binds, evidence.Bind{Port: 80}) })
 	more("listening on it", func() { r.Binds[0].Listening = true })
+	more("a device", func() { r.Devices = append(r.Devices, evidence.Device{Path: "/dev/x"}) })
+	more("writing to it", func() { r.Devices[0].Write = true })
+	more("a limit", func() { r.Limits = append(r.Limits, evidence.Limit{Resource: "nofile"}) })
+	more("a higher one", func() { r.Limits[0].Value = 4096 })
 	r.Calls[0].Count++
 	r.Calls[0].Programs = []string{"/bin/other"}
 	if n := distinct(r); n != last {
@@ -231,9 +235,40 @@ func TestCourse(t *testing.T) {
 			t.Errorf("failure %v", o.Failure)
 		}
 	})
+	t.Run("until nothing is new after the first round", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t, "-c", reloadable)
+		j.For, j.Quiet, j.Repeat = 50e9, 500e6, 100
+		j.Exercises, j.Stop = []string{"sleep 2; echo one", "sleep 1; echo two"}, unix.SIGINT
+		o := l.run(t, j)
+		if got := printed(t, j); o.Failure != nil || !strings.HasPrefix(got, "one\ntwo\n") || strings.Count(got, "two") > 10 {
+			t.Errorf("failure %v, printed %q", o.Failure, got)
+		}
+		if !mentions(o.Warnings, "before it was through") {
+			t.Errorf("warnings %q", o.Warnings)
+		}
+	})
+	t.Run("until nothing is new once it is ready", func(t *testing.T) {
+		free(t, 8000)
+		j := l.job(t, "-c", "import time; time.sleep(3)\n"+reloadable)
+		j.For, j.Quiet, j.Stop = 50e9, 500e6, unix.SIGINT
+		o := l.run(t, j)
+		if o.Failure != nil || len(o.Warnings) > 0 || callCount(o.Record, "accept4") == 0 {
+			t.Errorf("failure %v, warnings %q, %d calls of accept4", o.Failure, o.Warnings, callCount(o.Record, "accept4"))
+		}
+	})
+	t.Run("until nothing is new, though it is never ready", func(t *testing.T) {
+		j := l.job(t, "-c", "import time; time.sleep(3600)")
+		j.For, j.Quiet, j.Ready = 50e9, 500e6, 1e9
+		told := ""
+		j.Progress = func(line string) { told += line + "\n" }
+		if o := l.run(t, j); o.Failure != nil || !strings.Contains(told, "nothing new for 500ms") {
+			t.Errorf("failure %v, told %q", o.Failure, told)
+		}
+	})
 	t.Run("until nothing is new", func(t *testing.T) {
 		j := l.job(t, "-c", "import os, time\nfor i in range(1000000): time.sleep(0.01); os.getppid(); i == 150 and os.uname()")
-		j.For, j.Quiet = 20e9, 3e9
+		j.For, j.Quiet, j.Ready = 20e9, 3e9, 1e6
 		told := ""
 		j.Progress = func(line string) { told += line + "\n" }
 		o := l.run(t, j)

@@ -122,9 +122,12 @@ func (r *run) sample(ctx context.Context, pid int) <-chan error {
 // work waits for whatever ends the run first, and sees to it that the
 // container ends.
 func (r *run) work(ctx context.Context, pid int) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	exercised, quiet := r.exercise(ctx, pid), r.quiet(ctx)
+	c := &course{job: r.job, ports: r.ports, ended: r.ended, pid: pid, send: r.send, through: make(chan struct{})}
+	exercised, quiet := r.exercise(ctx, c), r.quiet(ctx, c, &watching)
 	// Nobody is left to read it when the run ends another way.
 	wait := func() {
 		cancel()
@@ -151,6 +154,7 @@ func (r *run) work(ctx context.Context, pid int) {
 		r.end()
 	case <-quiet:
 		r.job.Progress(fmt.Sprintf("nothing new for %s", r.job.Quiet))
+		r.early(exercised != nil)
 		wait()
 		r.end()
 	case <-r.job.Interrupt:
@@ -165,11 +169,10 @@ func (r *run) work(ctx context.Context, pid int) {
 
 // exercise starts what the container is exercised by, if there is something,
 // and returns where the result will be.
-func (r *run) exercise(ctx context.Context, pid int) <-chan error {
+func (r *run) exercise(ctx context.Context, c *course) <-chan error {
 	if len(r.job.Exercises) == 0 {
 		return nil
 	}
-	c := &course{job: r.job, ports: r.ports, ended: r.ended, pid: pid, send: r.send}
 	done := make(chan error, 1)
 	go func() { done <- c.run(ctx) }()
 	return done

@@ -47,7 +47,9 @@ type Job struct {
 
 	// For ends the run after that time; 0 is no limit.
 	For time.Duration
-	// Quiet ends the run once nothing new was seen for that time; 0 is never.
+	// Quiet ends the run once nothing new was seen for that time, which counts
+	// from when each exercise has been run, or, where there is none, from when the
+	// image's first TCP port accepts connections; 0 is never.
 	Quiet time.Duration
 	// Exercises are commands for sh that are run in order on the host's side
 	// once the container is ready, Repeat times; 0 is once. Their end ends the
