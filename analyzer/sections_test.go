@@ -244,6 +244,27 @@ func TestResources(t *testing.T) {
 	}
 }
 
+// TestSignals holds that signals explain the calls that sent them, and kill where a
+// record does not say.
+func TestSignals(t *testing.T) {
+	p := propose(t, ImageFacts{}, record(calls("kill", "pidfd_send_signal", "tkill"), func(r *evidence.Record) {
+		r.Signals = []evidence.Signal{
+			{Number: 15, To: evidence.OtherGroup, Seen: once},
+			{Number: 9, To: evidence.Everyone, Call: "kill", Seen: once},
+			{Number: 10, To: evidence.OwnGroup, Call: "tkill", Seen: once},
+			{Number: 1, To: evidence.OtherGroup, Call: "pidfd_send_signal", Seen: once},
+		}
+	}))
+	for id, want := range map[string]string{
+		"syscall:kill": ": SIGKILL to all processes and SIGTERM to another process group", "syscall:tkill": "used by",
+		"syscall:pidfd_send_signal": ": SIGHUP to another process group",
+	} {
+		if text := p.Why[id].Text; !strings.Contains(text, want) || strings.Contains(text, ":") != strings.Contains(want, ":") {
+			t.Errorf("%s: %q, want %q", id, text, want)
+		}
+	}
+}
+
 func TestTruncatedRecordsAreSaid(t *testing.T) {
 	p := propose(t, ImageFacts{}, record(func(r *evidence.Record) { r.Truncated = map[string]uint64{"files": 7} }))
 	if !warned(p, "7 facts did not fit") {

@@ -112,10 +112,10 @@ func (p *proposer) observedCalls() (map[string]proposedCall, error) {
 			calls[info.Name] = merged
 		}
 	}
-	if kill, seen := calls["kill"]; seen {
-		if to := p.signals(); to != "" {
-			kill.why.Text += ": " + to
-			calls["kill"] = kill
+	for name, to := range p.signals() {
+		if c, seen := calls[name]; seen {
+			c.why.Text += ": " + few(to)
+			calls[name] = c
 		}
 	}
 	for name, c := range calls {
@@ -135,26 +135,24 @@ func (p *proposer) observedCalls() (map[string]proposedCall, error) {
 	return calls, nil
 }
 
-// signals names the signals that were sent past the sender's own process group,
-// which is what a terminal signals as one.
-func (p *proposer) signals() string {
-	var names []string
+// signals names, by the calls that sent them, the signals that were sent past the
+// sender's own process group, which is what a terminal signals as one.
+func (p *proposer) signals() map[string][]string {
+	names := map[string][]string{}
 	for _, s := range gather(p.records,
 		func(r *evidence.Record) []evidence.Signal { return r.Signals },
-		func(s evidence.Signal) string { return fmt.Sprintf("%2d %s", s.Number, s.To) },
+		func(s evidence.Signal) string { return fmt.Sprintf("%2d %s %s", s.Number, s.To, s.Call) },
 		func(s evidence.Signal) evidence.Seen { return s.Seen }, nil) {
 		name := cmp.Or(unix.SignalName(unix.Signal(s.fact.Number)), fmt.Sprintf("signal %d", s.fact.Number))
+		call := cmp.Or(s.fact.Call, "kill")
 		switch s.fact.To {
 		case evidence.OtherGroup:
-			names = append(names, name+" to another process group")
+			names[call] = append(names[call], name+" to another process group")
 		case evidence.Everyone:
-			names = append(names, name+" to all processes")
+			names[call] = append(names[call], name+" to all processes")
 		}
 	}
-	if len(names) == 0 {
-		return ""
-	}
-	return few(names)
+	return names
 }
 
 // withoutEffect reports whether a call was tried but did nothing, so that a

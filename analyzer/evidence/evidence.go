@@ -265,6 +265,9 @@ type Signal struct {
 	// Number is that of the kernel, from 0, which only asks, to 64.
 	Number int    `json:"number"`
 	To     Target `json:"to"`
+	// Call is the system call that sent it, or empty where a record of an older
+	// lpm has kill, tgkill and their like together.
+	Call string `json:"call,omitempty"`
 	Seen
 }
 

@@ -98,6 +98,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"longer than anything runs", replace(`"duration": 30000`, `"duration": 9223372036854775807`), "duration"},
 		{"before its start", replace(`"duration": 30000`, `"duration": -1`), "duration"},
 		{"after the end of time", replace(`"first": 12`, `"first": 9223372036854775807`), ".first"},
+		{"a call that sends no signals", replace(`"to": "foreign"`, `"to": "foreign", "call": "read"`), "signals[0].call"},
 		{"never seen", replace(`"count": 3`, `"count": 0`), "count: 0"},
 		{"seventh argument", replace(`"arg": 0`, `"arg": 6`), "argument 6"},
 		{"negative number", replace(`"number": 41`, `"number": -41`), "calls[0].number"},

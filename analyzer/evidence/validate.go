@@ -120,6 +120,7 @@ func (r *Record) validateProcesses(c *checker) {
 		at := fmt.Sprintf("signals[%d]", i)
 		c.seen(at, s.Seen)
 		c.that(s.Number >= 0 && s.Number <= 64, "%s.number: %d is not from 0 to 64", at, s.Number)
+		c.that(s.Call == "" || isSignalling(s.Call), "%s.call: %q sends no signals", at, s.Call)
 		c.that(s.To == OwnGroup || s.To == OtherGroup || s.To == Everyone, "%s.to: unknown target %q", at, s.To)
 	}
 	for i, l := range r.Limits {
@@ -156,6 +157,14 @@ func isDigest(s string) bool {
 func isAccess(a Access) bool {
 	switch a {
 	case Write, Create, MakeDir, Remove, Rename, Metadata, Below:
+		return true
+	}
+	return false
+}
+
+func isSignalling(call string) bool {
+	switch call {
+	case "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal":
 		return true
 	}
 	return false

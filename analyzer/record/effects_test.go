@@ -2,6 +2,9 @@ package record
 
 import (
 	"encoding/binary"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/least-privilege/lpm/manifest"
@@ -163,6 +166,39 @@ func TestIdentity(t *testing.T) {
 			c.make(t, r, "kill", 0xffffffff, 9)
 			c.make(t, r, "tgkill", 5, 8, 10) // itself
 		}, []string{"CAP_KILL: kill to a process of another user", "signal 9 to all", "signal 15 to foreign", "signal 15 to group"}},
+		{"signals by other calls", func(t *testing.T, c *container, r *Recorder) {
+			foreign := as(hostWWW, 0)
+			foreign.pid, foreign.group, c.cred.pid, c.cred.group = 7, 7, 5, 5
+			thread := c.cred
+			c.targets = map[int][]credentials{7: {foreign}, 6: {thread}, -7: {foreign, foreign}}
+			pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(pidfd)
+			c.sockets[3], c.others = pidfd, map[int]credentials{os.Getpid(): foreign}
+			c.make(t, r, "tkill", 6, 10) // another thread of its own
+			c.make(t, r, "tkill", 7, 10)
+			c.make(t, r, "tgkill", 7, 8, 12)
+			c.make(t, r, "rt_tgsigqueueinfo", 7, 8, 14, 0)
+			c.make(t, r, "rt_sigqueueinfo", 7, 13, 0)
+			c.make(t, r, "pidfd_send_signal", 3, 15, 0, 0)
+			c.make(t, r, "pidfd_send_signal", 3, 16, 0, 4)
+			c.make(t, r, "pidfd_send_signal", 4, 17, 0, 0) // no descriptor
+			// The kernel refuses these.
+			for _, name := range []string{"tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"} {
+				c.make(t, r, name, 0xffffffff, 9, 9)
+				c.make(t, r, name, 0, 9, 9)
+			}
+			var calls []string
+			for _, s := range r.Record().Signals {
+				calls = append(calls, s.Call)
+			}
+			if want := strings.Fields("tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal pidfd_send_signal"); !slices.Equal(calls, want) {
+				t.Errorf("sent by %q, want %q", calls, want)
+			}
+		}, []string{"CAP_KILL: tkill to a process of another user", "signal 10 to foreign", "signal 12 to foreign", "signal 13 to foreign",
+			"signal 14 to foreign", "signal 15 to foreign", "signal 16 to foreign"}},
 		{"privileges given up", func(t *testing.T, c *container, r *Recorder) {
 			c.make(t, r, "prctl", unix.PR_CAPBSET_DROP, 1)
 			c.make(t, r, "prctl", unix.PR_SET_NAME)

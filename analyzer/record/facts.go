@@ -53,6 +53,7 @@ type idKey struct {
 type signalKey struct {
 	number int
 	to     evidence.Target
+	call   string
 }
 
 // facts is what has been seen, one entry for each distinct fact.
@@ -292,7 +293,7 @@ func (f *facts) fill(r *evidence.Record) {
 	})
 	r.Capabilities = list(f.capabilities, func(a, b evidence.Capability) int { return cmp.Compare(a.Name, b.Name) })
 	r.Signals = list(f.signals, func(a, b evidence.Signal) int {
-		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.To, b.To))
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.To, b.To), cmp.Compare(a.Call, b.Call))
 	})
 	r.Limits = list(f.limits, func(a, b evidence.Limit) int { return cmp.Compare(a.Resource, b.Resource) })
 }

@@ -37,6 +37,7 @@ type container struct {
 	files   map[string]file
 	heads   map[string]string
 	targets map[int][]credentials
+	others  map[int]credentials
 }
 
 func (c *container) Program() string { return c.program }
@@ -105,8 +106,11 @@ func (c *container) enter(int) (*os.File, error) { return nil, nil }
 
 func (c *container) leave() {}
 
-func (c *container) credentials(int) (credentials, error) {
+func (c *container) credentials(tid int) (credentials, error) {
 	c.asked++
+	if other, ok := c.others[tid]; ok {
+		return other, nil
+	}
 	return c.cred, nil
 }
 

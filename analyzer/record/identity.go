@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -30,10 +29,8 @@ func (r *Recorder) noteIdentity(c call) error {
 		return r.noteIDs(c, "gid", a[:3])
 	case "setgroups":
 		return r.noteGroups(c)
-	case "kill", "rt_sigqueueinfo":
-		return r.noteSignal(c, int(int32(a[0])), a[1])
-	case "tgkill", "rt_tgsigqueueinfo":
-		return r.noteSignal(c, int(int32(a[0])), a[2])
+	case "kill", "tkill", "rt_sigqueueinfo", "tgkill", "rt_tgsigqueueinfo", "pidfd_send_signal":
+		return r.noteSignal(c)
 	case "chroot":
 		if err := r.needsIf(c, unix.CAP_SYS_CHROOT, "CAP_SYS_CHROOT", "chroot"); err != nil {
 			return err
@@ -104,42 +101,6 @@ func (r *Recorder) noteGroups(c call) error {
 func lookupHost(maps []plan.IDMap, id uint32) (uint32, bool) {
 	host := hostID(maps, id)
 	return host, host != ^uint32(0)
-}
-
-// noteSignal notes a signal to other processes, and CAP_KILL for one to another
-// user's, by the kernel's rule: the sender's real or effective id must be the
-// receiver's real or saved one (kernel/signal.c, kill_ok_by_cred). A thread's
-// own process is nobody else.
-func (r *Recorder) noteSignal(c call, pid int, number uint64) error {
-	cred, err := r.credentials(c)
-	if err != nil || pid == cred.pid || number > 64 || r.observing != nil {
-		return err // whom a signal went to is not observed
-	}
-	targets, err := r.world.signalled(c.tid, pid)
-	if err != nil {
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
-			return nil // ended already
-		}
-		return err
-	}
-	to, others := evidence.OwnGroup, false
-	own := cred.uids[:2]
-	for _, t := range targets {
-		if t.group != cred.group {
-			to = evidence.OtherGroup
-		}
-		others = others || !slices.Contains(own, t.uids[0]) && !slices.Contains(own, t.uids[2])
-	}
-	if others && cred.has(unix.CAP_KILL) {
-		r.needs(c, "CAP_KILL", fmt.Sprintf("%s to a process of another user", c.name))
-	}
-	if pid == -1 {
-		to = evidence.Everyone
-	}
-	key := signalKey{int(number), to}
-	s := entry(&r.facts, r.facts.signals, "signals", maxOthers, key, evidence.Signal{Number: key.number, To: to})
-	r.facts.see(&s.Seen, r.at(c))
-	return nil
 }
 
 // noteLimit notes how many open files a program wants to be allowed.
