@@ -94,7 +94,7 @@ func (p *proposer) lookups() {
 type endpoint struct {
 	protocol manifest.Protocol
 	port     uint16
-	// where has the addresses it was used with, or the names that they were
+	// where has the addresses it was used with, and the names that they were
 	// looked up by.
 	where []string
 }
@@ -181,8 +181,9 @@ func addEndpoint(all []merged[endpoint], e endpoint, why Explanation) []merged[e
 	return all
 }
 
-// hostNames returns what gives the names by which an address was looked up in
-// the runs, or the address where by none.
+// hostNames returns what gives an address with the names by which it was looked
+// up in the runs, as "name (address)", or alone where by none. Whoever answers can
+// give any address for a name, so that neither goes without the other.
 func (p *proposer) hostNames() func(address string) []string {
 	names := map[string][]string{}
 	for _, r := range p.records {
@@ -193,10 +194,15 @@ func (p *proposer) hostNames() func(address string) []string {
 		}
 	}
 	return func(address string) []string {
-		if known := names[address]; known != nil {
-			return known
+		known := names[address]
+		if known == nil {
+			return []string{address}
 		}
-		return []string{address}
+		with := make([]string, len(known))
+		for i, name := range known {
+			with[i] = fmt.Sprintf("%s (%s)", name, address)
+		}
+		return with
 	}
 }
 
