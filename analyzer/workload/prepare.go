@@ -39,7 +39,7 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 		return nil, err
 	}
 	if r.cache, err = s.PreparedDir(cacheKey(j.Image)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.tree.Close())
 	}
 	if r.recorder, err = r.newRecorder(host); err != nil {
 		return nil, errors.Join(err, r.tree.Close())

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -151,23 +150,6 @@ func socketAccepts(ctx context.Context, pid int, name string) bool {
 	}
 	c.Close()
 	return true
-}
-
-// listens reports whether, in the network of a process, a socket listens that
-// was bound to this path; see proc_net_unix in proc(5).
-func listens(pid int, name string) bool {
-	const acceptCon = "00010000" // __SO_ACCEPTCON of linux/net.h
-	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/unix", pid))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(table)) {
-		// Num, RefCount, Protocol, Flags, Type, St, Inode and Path.
-		if f := strings.Fields(line); len(f) == 8 && f[3] == acceptCon && f[7] == name {
-			return true
-		}
-	}
-	return false
 }
 
 // maxHeader bounds what is read of an answer, in bytes; its body is not read.

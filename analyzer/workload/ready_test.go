@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/manifest"
 )
 
 func TestParseReady(t *testing.T) {
@@ -97,6 +99,42 @@ func TestSocketOfTheContainer(t *testing.T) {
 	}
 }
 
+// TestListens: a socket counts where the process or one it has started has it,
+// and not where another process of the same network has.
+func TestListens(t *testing.T) {
+	dir, err := os.MkdirTemp("", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "a socket")
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	child := exec.Command("sleep", "1h")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		child.Process.Kill()
+		child.Wait()
+	}()
+	for _, test := range []struct {
+		pid  int
+		name string
+		want bool
+	}{
+		{os.Getpid(), name, true}, {os.Getppid(), name, true}, {child.Process.Pid, name, false},
+		{os.Getpid(), filepath.Join(dir, "a"), false}, {os.Getpid(), filepath.Join(dir, "socket"), false}, {0, name, false},
+	} {
+		if got := listens(test.pid, test.name); got != test.want {
+			t.Errorf("process %d listens on %q: %t", test.pid, test.name, got)
+		}
+	}
+}
+
 func TestDescribed(t *testing.T) {
 	for _, tt := range []struct {
 		job  Job
@@ -151,8 +189,19 @@ func TestReadyInContainers(t *testing.T) {
 		j := l.job(t, "-c", "import socket, time; time.sleep(1); s = socket.socket(socket.AF_UNIX); s.bind('/tmp/s'); s.listen(); print('listening', flush=True); time.sleep(3600)")
 		j.ReadyAt, j.Exercises = &Readiness{Network: "unix", Address: "/tmp/s"}, []string{"echo exercised"}
 		o := l.run(t, j)
-		if text := printed(t, j); o.Failure != nil || strings.Index(text, "listening") > strings.Index(text, "exercised") {
+		if text := printed(t, j); o.Failure != nil || text != "listening\nexercised\n" {
 			t.Errorf("failure %v, printed %q", o.Failure, text)
+		}
+	})
+	t.Run("a socket of another of its users", func(t *testing.T) {
+		j := l.job(t, "-c", `import os, socket, time
+os.setgid(7); os.setuid(7)
+s = socket.socket(socket.AF_UNIX); s.bind('/tmp/s'); os.chmod('/tmp/s', 0o600); s.listen()
+time.sleep(3600)`)
+		j.Options.User, j.Identity = "0", manifest.IdentityRange
+		j.ReadyAt, j.Exercises = &Readiness{Network: "unix", Address: "/tmp/s"}, []string{"echo exercised"}
+		if o := l.run(t, j); o.Failure != nil {
+			t.Errorf("failure %v", o.Failure)
 		}
 	})
 	t.Run("no socket of this machine, by a link", func(t *testing.T) {
