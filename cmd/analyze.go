@@ -20,8 +20,9 @@ file with a reason for each entry, on standard output or in the file of -o. What
 the container prints goes to standard error.
 
 The run ends with the image's command, after --for, when nothing new was seen for
-the time of --until-quiet, at Ctrl-C, or with the last command of --exercise.
-These are run on the host by sh -c, in order, once the image's first TCP port
+the time of --until-quiet, at Ctrl-C, or with the last command of --exercise. The
+time of --until-quiet counts from when each of these commands has been run, or
+where there is none from when the container is ready. They are run on the host by sh -c, in order, once the image's first TCP port
 accepts connections or what --ready names answers, and find the container by
 their environment:
 
