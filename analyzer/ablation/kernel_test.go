@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/analyzer"
+	"github.com/least-privilege/lpm/analyzer/internal/stage"
 	"github.com/least-privilege/lpm/analyzer/prove"
 	"github.com/least-privilege/lpm/analyzer/prove/journal"
 	"github.com/least-privilege/lpm/analyzer/workload"
@@ -220,7 +221,7 @@ func TestNothingToConclude(t *testing.T) {
 // TestServer proves a server that is exercised from outside, one run at a time.
 func TestServer(t *testing.T) {
 	if _, err := exec.LookPath("redis-cli"); err != nil {
-		missing(t, "%v", err)
+		stage.Missing(t, "%v", err)
 	}
 	l := newLab(t, "redis")
 	w := l.workload(t)

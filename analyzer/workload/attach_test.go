@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/internal/stage"
 	"github.com/least-privilege/lpm/analyzer/trace"
 	"github.com/least-privilege/lpm/registry/store"
 )
@@ -198,6 +199,6 @@ func ownGroup(t *testing.T) string {
 		})
 		return dir
 	}
-	missing(t, "no control group of version 2 can be made here")
+	stage.Missing(t, "no control group of version 2 can be made here")
 	return ""
 }

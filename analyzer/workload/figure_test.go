@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/least-privilege/lpm/analyzer"
+	"github.com/least-privilege/lpm/analyzer/internal/stage"
 )
 
 // need is a call that an application's own test suite requires.
@@ -46,7 +47,7 @@ func needs(t *testing.T, application string) []need {
 func TestBenchmarksAreEnough(t *testing.T) {
 	client := filepath.Join(t.TempDir(), "client")
 	if out, err := exec.Command("go", "build", "-o", client, "../../testdata/bench/memcached").CombinedOutput(); err != nil {
-		missing(t, "the client of memcached: %v: %s", err, out)
+		stage.Missing(t, "the client of memcached: %v: %s", err, out)
 	}
 	for _, test := range []struct {
 		server
@@ -59,7 +60,7 @@ func TestBenchmarksAreEnough(t *testing.T) {
 		t.Run(test.image, func(t *testing.T) {
 			for _, tool := range test.tools {
 				if _, err := exec.LookPath(tool); err != nil {
-					missing(t, "%v", err)
+					stage.Missing(t, "%v", err)
 				}
 			}
 			o := newLab(t, test.image).watch(t, test.server)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/internal/stage"
 )
 
 // privileged leaves a test out that only root can run; the kernel tests run
@@ -55,7 +56,7 @@ func TestAsRootRecordersAgree(t *testing.T) {
 		t.Run(s.image, func(t *testing.T) {
 			for _, tool := range s.tools {
 				if _, err := exec.LookPath(tool); err != nil {
-					missing(t, "%v", err)
+					stage.Missing(t, "%v", err)
 				}
 			}
 			l := newLab(t, s.image)

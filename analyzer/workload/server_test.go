@@ -10,6 +10,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/internal/stage"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/schema"
@@ -90,7 +91,7 @@ func TestServers(t *testing.T) {
 		t.Run(s.image, func(t *testing.T) {
 			for _, tool := range s.tools {
 				if _, err := exec.LookPath(tool); err != nil {
-					missing(t, "%v", err)
+					stage.Missing(t, "%v", err)
 				}
 			}
 			l := newLab(t, s.image)
