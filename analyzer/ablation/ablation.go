@@ -73,8 +73,15 @@ type Results struct {
 // ResultsFile is the name of the results in the work folder.
 const ResultsFile = "results.json"
 
+// Other names in the work folder.
+const (
+	journalFile   = "journal.jsonl"
+	volumesFolder = "volumes"
+)
+
 // Run makes the search. It returns the errors of [prove.Search] and
-// [journal.Open], and ctx's.
+// [journal.Open], a [*FolderError] for a work folder of something else, and
+// ctx's.
 func Run(ctx context.Context, s *store.Store, j Job) (_ *Results, err error) {
 	digest, err := j.Manifest.Digest()
 	if err != nil {
@@ -84,12 +91,15 @@ func Run(ctx context.Context, s *store.Store, j Job) (_ *Results, err error) {
 	if r.dir, err = workFolder(j.Dir); err != nil {
 		return nil, err
 	}
+	if err := r.own(); err != nil {
+		return nil, err
+	}
 	if err := r.look(ctx); err != nil {
 		return nil, err
 	}
 	var skipped []string
 	r.candidates, skipped = prove.Candidates(j.Manifest, prove.Choice{Why: j.Why, Baseline: j.Baseline})
-	if r.journal, err = journal.Open(filepath.Join(r.dir, "journal.jsonl"), r.key(digest)); err != nil {
+	if r.journal, err = journal.Open(filepath.Join(r.dir, journalFile), r.key(digest)); err != nil {
 		return nil, explain(err, j.Dir)
 	}
 	defer func() { err = errors.Join(err, r.journal.Close()) }()
@@ -143,6 +153,22 @@ func workFolder(dir string) (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(dir)
+}
+
+// own refuses a folder that has things under the names of those that a search
+// replaces or removes, and no journal: they are somebody else's.
+func (r *runner) own() error {
+	if _, err := os.Lstat(filepath.Join(r.dir, journalFile)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, name := range []string{volumesFolder, ResultsFile} {
+		if _, err := os.Lstat(filepath.Join(r.dir, name)); err == nil {
+			return &FolderError{r.Job.Dir, fmt.Errorf("%w: beside its %s there is no journal", errNotOurs, name)}
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // look reads what is needed of the image's configuration.
@@ -206,7 +232,7 @@ func (r *runner) parallel() int {
 
 // clean removes what a killed search has left.
 func (r *runner) clean(ctx context.Context) error {
-	return r.Remove(ctx, filepath.Join(r.dir, "volumes"))
+	return r.Remove(ctx, filepath.Join(r.dir, volumesFolder))
 }
 
 // located gives the errors of a search the folder of the outputs they name.
@@ -240,8 +266,14 @@ func (e *FolderError) Unwrap() error { return e.Err }
 
 // Hint tells the way out.
 func (e *FolderError) Hint() string {
+	if errors.Is(e.Err, errNotOurs) {
+		return "choose another folder"
+	}
 	return "remove the folder to begin anew, or choose another one"
 }
+
+// errNotOurs is a folder that no search has made or begun with.
+var errNotOurs = errors.New("it is not one of trials")
 
 func explain(err error, dir string) error {
 	if errors.Is(err, journal.ErrForeign) {

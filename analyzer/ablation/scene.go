@@ -41,7 +41,7 @@ func (r *runner) scene() (*scene, error) {
 			return nil, err
 		}
 	}
-	s := &scene{number: r.number, volumes: filepath.Join(r.dir, "volumes", fmt.Sprint(r.number)), done: make(chan struct{})}
+	s := &scene{number: r.number, volumes: filepath.Join(r.dir, volumesFolder, fmt.Sprint(r.number)), done: make(chan struct{})}
 	var err error
 	if s.read, s.write, err = os.Pipe(); err != nil {
 		return nil, err
