@@ -171,7 +171,7 @@ func isOf(d supervise.Denial, c prove.Candidate) bool {
 	switch c.Kind() {
 	case "syscall":
 		tried, args, _ := strings.Cut(d.What, "(")
-		return tried == prove.CallOf(c.Permission) && strings.Contains(args, c.Value)
+		return tried == prove.CallOf(c.Permission) && (c.Value == "" || slices.Contains(words(args), c.Value))
 	case "execute":
 		return d.Kind == supervise.KindProgram && d.What == subject
 	case "listen":
@@ -181,6 +181,18 @@ func isOf(d supervise.Denial, c prove.Candidate) bool {
 		return d.What == subject || strings.HasPrefix(d.What, subject+"/")
 	}
 	return false
+}
+
+// words splits the arguments that a denial names: "AF_INET6, SOCK_STREAM)". Of
+// a value that is several flags each is a word too.
+func words(args string) []string {
+	all := strings.FieldsFunc(args, func(r rune) bool { return strings.ContainsRune(",() ", r) })
+	for _, word := range all {
+		if strings.Contains(word, "|") {
+			all = append(all, strings.Split(word, "|")...)
+		}
+	}
+	return all
 }
 
 func named(d supervise.Denial) string {

@@ -60,6 +60,7 @@ func TestRefused(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
 	denials := []supervise.Denial{
 		{Kind: supervise.KindSyscall, What: "socket(AF_INET6, SOCK_STREAM)", Program: "/a", Errno: "EPERM", First: at(1)},
+		{Kind: supervise.KindSyscall, What: "clone(CLONE_VM|CLONE_FS)", Program: "/a", Errno: "EPERM", First: at(1)},
 		{Kind: supervise.KindListen, What: "0.0.0.0:80/tcp", Program: "/a", Errno: "EACCES", First: at(2)},
 		{Kind: supervise.KindWrite, What: "/data/file", Program: "/a", Errno: "EROFS", First: at(3)},
 		{Kind: supervise.KindProgram, What: "/bin/sh", Program: "/a", Errno: "EACCES", First: at(4)},
@@ -71,6 +72,9 @@ func TestRefused(t *testing.T) {
 	}{
 		{prove.Candidate{Permission: "syscall:socket(0=AF_INET,AF_INET6)", Value: "AF_INET6"}, "syscall socket", true},
 		{prove.Candidate{Permission: "syscall:socket(0=AF_INET,AF_UNIX)", Value: "AF_UNIX"}, "program /bin/sh", false},
+		// The refused family has this one's name within its own.
+		{prove.Candidate{Permission: "syscall:socket(0=AF_INET,AF_UNIX)", Value: "AF_INET"}, "program /bin/sh", false},
+		{prove.Candidate{Permission: "syscall:clone(0=CLONE_VM,CLONE_FS)", Value: "CLONE_FS"}, "syscall clone", true},
 		{prove.Candidate{Permission: "syscall:socketpair"}, "program /bin/sh", false},
 		{prove.Candidate{Permission: "listen:tcp/80"}, "listen 0.0.0.0:80/tcp", true},
 		{prove.Candidate{Permission: "listen:tcp/8080"}, "program /bin/sh", false},
