@@ -118,6 +118,7 @@ func Run(ctx context.Context, s *store.Store, j Job) (_ *Results, err error) {
 	}
 	all := prove.Of(j.Manifest, r.candidates, skipped, found)
 	all.Image, all.Manifest, all.Unenforced = j.Workload.Image.Digest.String(), digest, r.unenforced
+	all.Doubt(notEnforced(r.unenforced))
 	all.Workload = prove.Workload{Command: r.command, Exercise: j.Workload.Described()}
 	return &Results{all, resumed}, keep(filepath.Join(r.dir, ResultsFile), all)
 }

@@ -47,11 +47,13 @@ func (r *runner) try(ctx context.Context, t prove.Trial) (prove.Outcome, error) 
 	return o, r.journal.Add(t, o)
 }
 
-// learn keeps how long a run with everything granted took.
+// learn keeps how long a run with everything granted took, and what was not
+// enforced in it.
 func (r *runner) learn(t prove.Trial, o prove.Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(t.Without) == 0 {
+		r.unenforced = o.Unenforced
 		r.slowest = max(r.slowest, time.Duration(o.Milliseconds)*time.Millisecond)
 	}
 }
@@ -83,12 +85,11 @@ func (r *runner) run(ctx context.Context, t prove.Trial, left []prove.Candidate)
 	if err := errors.Join(err, outputErr, r.Remove(context.WithoutCancel(ctx), scene.volumes)); err != nil {
 		return prove.Outcome{}, err
 	}
+	o, err := r.outcome(trial, left, text, scene)
 	if len(t.Without) == 0 {
-		r.mu.Lock()
-		r.unenforced = trial.Unenforced
-		r.mu.Unlock()
+		o.Unenforced = trial.Unenforced
 	}
-	return r.outcome(trial, left, text, scene)
+	return o, err
 }
 
 // job is the workload for one run.

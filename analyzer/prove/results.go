@@ -128,6 +128,17 @@ func (p *Permission) sum() {
 	}
 }
 
+// Doubt makes undecided what was found unneeded of permissions that the trials
+// did not enforce: leaving them out has refused nothing.
+func (r *Results) Doubt(unenforced func(id string) bool) {
+	for i := range r.Permissions {
+		p := &r.Permissions[i]
+		if p.Need == analyzer.Unneeded && unenforced(p.ID) {
+			p.Need, p.Reason = analyzer.Undecided, "this machine does not enforce it, so that nothing was refused without it"
+		}
+	}
+}
+
 // Findings returns what was found, for [analyzer.Proposal.Mark].
 func (r *Results) Findings() map[string]analyzer.Finding {
 	all := map[string]analyzer.Finding{}

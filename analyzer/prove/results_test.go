@@ -61,6 +61,22 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// TestDoubt: what nothing enforces is not unneeded because nothing was refused.
+func TestDoubt(t *testing.T) {
+	r := found(t, "execute:/bin/app", "read:/usr")
+	r.Doubt(func(id string) bool { return strings.HasPrefix(id, "execute:") })
+	for _, p := range r.Permissions {
+		want := map[string]analyzer.Need{"execute:/bin/app": analyzer.Needed, "execute:/bin/sh": analyzer.Undecided, "write:/tmp": analyzer.Unneeded}[p.ID]
+		if want != "" && p.Need != want {
+			t.Errorf("%s is %s, want %s", p.ID, p.Need, want)
+		}
+	}
+	m, _, err := r.Minimal(everything())
+	if err != nil || len(m.Execute) != 2 {
+		t.Errorf("of the programs %v are left, %v", m, err)
+	}
+}
+
 func TestResultsAgain(t *testing.T) {
 	r := found(t, "execute:/bin/app", "read:/usr")
 	data, err := r.Encode()

@@ -45,6 +45,9 @@ type Outcome struct {
 	// Output names the file of the work folder that has all that was printed,
 	// as far as that is kept.
 	Output string `json:"output,omitempty"`
+	// Unenforced are the parts of the manifest that the machine did not
+	// enforce in a run with everything granted.
+	Unenforced []string `json:"unenforced,omitempty"`
 	// Milliseconds is how long it took.
 	Milliseconds int64 `json:"milliseconds"`
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func TestJournal(t *testing.T) {
 	j := open(t, path, "a")
 	defer j.Close()
 	for i, trial := range trials() {
-		if o, known := j.Lookup(trial); !known || o != outcome(i) {
+		if o, known := j.Lookup(trial); !known || !reflect.DeepEqual(o, outcome(i)) {
 			t.Errorf("%v: %+v, %v", trial, o, known)
 		}
 	}
