@@ -25,13 +25,15 @@ func (e *LossError) Hint() string { return "record the run again" }
 
 // ConflictError is returned for records that are not of the same thing.
 type ConflictError struct {
-	Run              int // from 1; the other one is the first
-	What             string
-	Value, FirstsHas string
+	Run             int // from 1
+	What            string
+	Value, OtherHas string
+	// Other is the record that Run is compared with, from 1.
+	Other int
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("record %d is of %s %s, record 1 of %s", e.Run, e.What, e.Value, e.FirstsHas)
+	return line(fmt.Sprintf("record %d is of %s %s, record %d of %s", e.Run, e.What, e.Value, e.Other, e.OtherHas))
 }
 
 // Hint tells the way out.
@@ -82,7 +84,7 @@ func agree(records []*evidence.Record) error {
 	if len(records) == 0 {
 		return ErrNoRecords
 	}
-	first := records[0]
+	first, libc := records[0], -1
 	for i, r := range records {
 		if err := r.Validate(); err != nil {
 			return fmt.Errorf("record %d: %w", i+1, err)
@@ -91,15 +93,19 @@ func agree(records []*evidence.Record) error {
 			return &LossError{Run: i + 1, Lost: r.Lost}
 		}
 		if r.Image.Digest != first.Image.Digest {
-			return &ConflictError{i + 1, "image", r.Image.Digest, first.Image.Digest}
+			return &ConflictError{i + 1, "image", r.Image.Digest, first.Image.Digest, 1}
 		}
 		if r.Architecture != first.Architecture {
-			return &ConflictError{i + 1, "architecture", r.Architecture, first.Architecture}
+			return &ConflictError{i + 1, "architecture", r.Architecture, first.Architecture, 1}
 		}
 		// Of one image digest there is one C library, unless it lies on a
 		// volume.
-		if r.Libc != "" && first.Libc != "" && r.Libc != first.Libc {
-			return &ConflictError{i + 1, "C library", r.Libc, first.Libc}
+		switch {
+		case r.Libc == "":
+		case libc < 0:
+			libc = i
+		case r.Libc != records[libc].Libc:
+			return &ConflictError{i + 1, "C library", r.Libc, records[libc].Libc, libc + 1}
 		}
 	}
 	return nil

@@ -220,6 +220,8 @@ func TestProposeRefuses(t *testing.T) {
 			func(err error) bool { return errors.As(err, &conflict) && conflict.What == "image" }},
 		{"two architectures", []*evidence.Record{record(), record(func(r *evidence.Record) { r.Architecture = "arm64" })},
 			func(err error) bool { return errors.As(err, &conflict) && conflict.What == "architecture" }},
+		{"two C libraries", []*evidence.Record{record(func(r *evidence.Record) { r.Libc = "" }), record(), record(func(r *evidence.Record) { r.Libc = "musl 1.2" })},
+			func(err error) bool { return errors.As(err, &conflict) && conflict.Run == 3 && conflict.Other == 2 }},
 		{"a call of another architecture", []*evidence.Record{record(func(r *evidence.Record) {
 			r.Calls = []evidence.Call{{Architecture: "i386", Number: 4, Seen: once}}
 		})}, func(err error) bool { return errors.As(err, &foreign) && foreign.Architecture == "i386" }},
