@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -100,6 +101,40 @@ func usable(item artifact.Item, image v1.Hash, arch string) (*evidence.Record, e
 	return r, err
 }
 
+// agreeing returns those of the attached records from which, together with the
+// named ones, something can be proposed. The others are warned of.
+func (s *session) agreeing(attached, named []keptRecord) []keptRecord {
+	if proposable(slices.Concat(named, attached)) == nil {
+		return attached
+	}
+	var kept []keptRecord
+	for _, r := range attached {
+		if err := proposable(slices.Concat(named, kept, []keptRecord{r})); err != nil {
+			s.term.Warn("the record %s is left out: it does not go with the others: %v", r.from, err)
+			continue
+		}
+		kept = append(kept, r)
+	}
+	return kept
+}
+
+// proposable returns why nothing can be proposed from records; nil for none.
+func proposable(records []keptRecord) error {
+	if len(records) == 0 {
+		return nil
+	}
+	_, err := analyzer.Propose(plainRecords(records), analyzer.ImageFacts{})
+	return err
+}
+
+func plainRecords(records []keptRecord) []*evidence.Record {
+	plain := make([]*evidence.Record, len(records))
+	for i, r := range records {
+		plain[i] = r.Record
+	}
+	return plain
+}
+
 // proposalOf proposes from records, with what the image's files say where the
 // image is in the store. What the files do not say is warned of: an explanation
 // is not worth less for it than without the image. Without records there is no
@@ -108,10 +143,7 @@ func (s *session) proposalOf(ctx context.Context, records []keptRecord) (*analyz
 	if len(records) == 0 {
 		return nil, nil
 	}
-	plain := make([]*evidence.Record, len(records))
-	for i, r := range records {
-		plain[i] = r.Record
-	}
+	plain := plainRecords(records)
 	st, err := s.store()
 	if err != nil {
 		return nil, err

@@ -121,7 +121,7 @@ func (s *session) explained(ctx context.Context, name string, o explainFlags) (*
 		if err != nil {
 			return nil, err
 		}
-		records = append(attached, records...)
+		records = append(s.agreeing(attached, records), records...)
 	}
 	records = distinct(records)
 	proposal, err := s.proposalOf(ctx, records)
