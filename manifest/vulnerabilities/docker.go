@@ -6,8 +6,9 @@ import "github.com/least-privilege/lpm/manifest"
 // its default profile of system calls, its default capabilities, a network of
 // its own. Calls of other interfaces are allowed by the profile.
 //
-// The table behind it is made by internal/dockergen. It says less than Docker's containers can do: root in them is root of the
-// machine, unless user namespaces are switched on.
+// The table behind it is made by internal/dockergen. It says less than Docker's
+// containers can do: root in them is root of the machine, unless user
+// namespaces are switched on.
 func Docker(arch string) Confinement {
 	m := &manifest.Manifest{Version: manifest.Version}
 	m.Syscalls.Architecture, m.Syscalls.Kernel = arch, manifest.KnownKernel
@@ -18,6 +19,8 @@ func Docker(arch string) Confinement {
 			m.Syscalls.Allow = append(m.Syscalls.Allow, manifest.Syscall{Name: call.name, When: call.when})
 		}
 	}
+	// Each container has a devpts of its own, with /dev/ptmx.
+	m.Devices = []manifest.Device{{Path: "/dev/ptmx"}}
 	for _, name := range DockerCapabilities() {
 		m.Capabilities = append(m.Capabilities, manifest.Capability{Name: name})
 	}

@@ -17,7 +17,7 @@ var crypto = [...]Vulnerability{
 	{"CVE-2018-14619", Takeover, "4.15", []string{"socket(0=AF_ALG)"},
 		"Use a null cipher after it was freed, since references to it are not counted, and take the machine over.",
 		"https://git.kernel.org/linus/b32a7dc8aef1"},
-	{"CVE-2018-19854", Disclosure, "4.20", []string{"socket(0=AF_NETLINK;2=21)", "net-admin"},
+	{"CVE-2018-19854", Disclosure, "4.20", []string{"socket(0=AF_NETLINK;2=21)", "host-network"},
 		"Read kernel memory that was never cleared, by asking for algorithms.",
 		"https://git.kernel.org/linus/f43f39958beb"},
 	{"CVE-2019-8912", Takeover, "5.0", []string{"socket(0=AF_ALG)"},

@@ -2,7 +2,7 @@ package vulnerabilities
 
 // devices are the entries about terminals and other devices, and files that change while they are watched.
 var devices = [...]Vulnerability{
-	{"CVE-2010-4250", Crash, "2.6.37", []string{"inotify_init1"},
+	{"CVE-2010-4250", Crash, "2.6.37", []string{"inotify_init or inotify_init1"},
 		"Use up the kernel's memory by asking for more watchers than are allowed.",
 		"https://nvd.nist.gov/vuln/detail/CVE-2010-4250"},
 	{"CVE-2011-1082", Crash, "2.6.38", []string{"epoll_ctl"},

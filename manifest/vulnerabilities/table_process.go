@@ -62,7 +62,7 @@ var process = [...]Vulnerability{
 	{"CVE-2017-10661", Takeover, "4.11", []string{"timerfd_create", "timerfd_settime"},
 		"Corrupt a list of timers by a race, use one after it was freed, and take the machine over.",
 		"https://git.kernel.org/linus/1e38da300e1e"},
-	{"CVE-2017-11176", Takeover, "4.13", []string{"mq_notify"},
+	{"CVE-2017-11176", Takeover, "4.13", []string{"mq_notify", "socket(0=AF_NETLINK)"},
 		"Use a socket after it was freed, by a retry of a notification, and take the machine over.",
 		"https://git.kernel.org/linus/f991af3daaba"},
 	{"CVE-2017-12192", Crash, "4.14", []string{"keyctl(0=11)"},
