@@ -39,6 +39,10 @@ func execute(ctx context.Context, s *session, args []string) int {
 	if err != nil && !started {
 		err = &usageError{verb: verb, err: err, advice: suggestion(verb, args)}
 	}
+	if err == nil {
+		// A result that did not arrive is none.
+		err = s.term.Lost()
+	}
 	return s.report(ctx, verb, err)
 }
 

@@ -35,7 +35,7 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 	isTerminal := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	smart := os.Getenv("TERM") != "dumb"
 	return &Terminal{
-		Out:         out,
+		Out:         &output{to: out},
 		Err:         err,
 		in:          bufio.NewReader(in),
 		fd:          int(in.Fd()),
