@@ -194,8 +194,22 @@ func (s *session) recordsToProve(ctx context.Context, st *store.Store, name stri
 }
 
 // recordToProve records a run, and keeps the record for a search that goes on
-// later: another run would be another proposal.
-func (s *session) recordToProve(ctx context.Context, st *store.Store, image store.Image, kept string, f analyzeFlags) (*evidence.Record, error) {
+// later: another run would be another proposal. A folder that cannot be written
+// to is found before a run that may take long.
+func (s *session) recordToProve(ctx context.Context, st *store.Store, image store.Image, kept string, f analyzeFlags) (_ *evidence.Record, err error) {
+	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+		return nil, fmt.Errorf("making the work folder: %w", err)
+	}
+	unfinished := kept + ".new"
+	if err := os.WriteFile(unfinished, nil, 0o644); err != nil {
+		return nil, fmt.Errorf("the work folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			// The folder stays where there is something else in it.
+			_, _ = os.Remove(unfinished), os.Remove(filepath.Dir(kept))
+		}
+	}()
 	outcome, err := s.recorded(ctx, st, image, f)
 	if err != nil {
 		return nil, err
@@ -204,13 +218,10 @@ func (s *session) recordToProve(ctx context.Context, st *store.Store, image stor
 		// A run that a person ends is no workload to repeat.
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
-		return nil, fmt.Errorf("making the work folder: %w", err)
-	}
-	if err := keepRecord(outcome.Record, kept+".new"); err != nil {
+	if err := keepRecord(outcome.Record, unfinished); err != nil {
 		return nil, err
 	}
-	return outcome.Record, os.Rename(kept+".new", kept)
+	return outcome.Record, os.Rename(unfinished, kept)
 }
 
 // sameWorkload takes the command from records. An exercise is not taken from
