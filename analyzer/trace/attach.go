@@ -77,11 +77,19 @@ func (r *Recorder) adopt(pid int) error {
 	return nil
 }
 
+// maxMaps bounds what is read of a process's mappings, in bytes: of those of a
+// program in service that is a hundred times as much as there is, and a process
+// that wants to cost memory can have hundreds of megabytes.
+const maxMaps = 16 << 20
+
 // mapped notes the shared objects that a process has.
 func (r *Recorder) mapped(pid int) {
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	maps, err := readUpTo(fmt.Sprintf("/proc/%d/maps", pid), maxMaps)
 	if err != nil {
 		return // it has ended
+	}
+	if len(maps) == maxMaps {
+		r.record.AddLost(1)
 	}
 	for line := range bytes.Lines(maps) {
 		// The path is the sixth field and may have spaces.

@@ -20,8 +20,8 @@ import (
 type Target struct {
 	// PID is its first process, or of a control group one of the processes.
 	PID int
-	// Command is that process's command line, Program the path of what it
-	// runs, inside the container.
+	// Command is that process's command line, as far as it fits in a record,
+	// Program the path of what it runs, inside the container.
 	Command []string
 	Program string
 	// Identity is who it is, in the container's ids.
@@ -83,6 +83,11 @@ func Find(name string) (*Target, error) {
 			return nil, wrong
 		}
 		return nil, &TargetError{Target: name, Reason: fmt.Sprintf("looking at process %d", t.PID), Err: err}
+	}
+	// What was looked at was the process, and not a later one of its number.
+	if err := unix.PidfdSendSignal(fd, 0, nil, 0); err != nil && !errors.Is(err, unix.EPERM) {
+		t.Close()
+		return nil, &TargetError{Target: name, Reason: "it has ended", Err: err}
 	}
 	return t, nil
 }
@@ -154,8 +159,12 @@ func groupProcesses(dir string) ([]int, error) {
 // look reads what /proc says of the process.
 func (t *Target) look() error {
 	var err error
-	if t.Program, err = os.Readlink(t.proc("exe")); err != nil {
-		return fmt.Errorf("it runs no program: %w", err)
+	t.Program, err = os.Readlink(t.proc("exe"))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("it runs no program: %w", err) // a thread of the kernel
+	}
+	if err != nil {
+		return err
 	}
 	r, err := openRoot(t.PID)
 	if err != nil {
@@ -163,12 +172,8 @@ func (t *Target) look() error {
 	}
 	defer r.close()
 	t.Program = r.inside(strings.TrimSuffix(t.Program, " (deleted)"))
-	command, err := os.ReadFile(t.proc("cmdline"))
-	if err != nil {
+	if t.Command, err = commandLine(t.proc("cmdline")); err != nil {
 		return err
-	}
-	for arg := range strings.SplitSeq(string(bytes.TrimRight(command, "\x00")), "\x00") {
-		t.Command = append(t.Command, arg)
 	}
 	switch same, err := t.shares("mnt"); {
 	case err != nil:
