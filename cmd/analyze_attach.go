@@ -35,8 +35,15 @@ func (r *recorderKind) Set(text string) error {
 }
 
 // exclusiveToAttach holds --attach apart from the flags of a container that is
-// yet to be started.
+// yet to be started. An empty target is what a command in quotes leaves that
+// found no container: nothing must be started in its place.
 func exclusiveToAttach(c *cobra.Command) {
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if target := c.Flags().Lookup("attach"); target.Changed && target.Value.String() == "" {
+			return errors.New("--attach needs a TARGET: the number of a process or the folder of a control group")
+		}
+		return nil
+	}
 	for _, name := range []string{
 		"exercise", "repeat", "signal", "until-quiet", "ready", "ready-timeout", "prove", "keep-going", "identity", "interactive", "tty",
 		"env", "user", "workdir", "volume", "entrypoint",

@@ -77,6 +77,8 @@ func (f *proveFlags) check(c *cobra.Command, a *analyzeFlags) error {
 		return errors.New("--until-quiet ends a recording; for --prove the workload has to end the same way each time")
 	case f.limit < 0:
 		return fmt.Errorf("--prove-for is a time, not %s", f.limit)
+	case changed("manifest") && f.manifest == "":
+		return errors.New("--manifest needs a FILE")
 	case f.manifest != "" && (len(a.from) > 0 || changed("evidence") || changed("identity") || changed("keep-going")):
 		return errors.New("--manifest records nothing, so --from, --evidence, --identity and --keep-going are not for it")
 	case f.manifest != "" && f.drop != (a.output != ""):
