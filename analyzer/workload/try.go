@@ -77,8 +77,14 @@ func Try(ctx context.Context, s *store.Store, j Job, m *manifest.Manifest) (*Tri
 }
 
 // unstarted judges an error of a launch: where it is about the program, or what
-// surrounds it, the workload has failed.
+// surrounds it, the workload has failed. That the machine is out of something
+// says nothing about either.
 func (t *Trial) unstarted(err error) (*Trial, error) {
+	for _, short := range []unix.Errno{unix.EAGAIN, unix.ENOMEM, unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, short) {
+			return nil, err
+		}
+	}
 	var ungranted *plan.NotGrantedError
 	var program *rootfs.ProgramError
 	var op *launch.OpError

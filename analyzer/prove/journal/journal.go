@@ -104,6 +104,9 @@ func Open(path, of string) (j *Journal, err error) {
 func (j *Journal) read(data []byte, of string) (whole int, err error) {
 	for n := 1; ; n++ {
 		end := bytes.IndexByte(data[whole:], '\n')
+		if end < 0 && n == 1 && !begins(data) {
+			return 0, errNoJournal
+		}
 		if end < 0 {
 			return whole, nil
 		}
@@ -112,7 +115,7 @@ func (j *Journal) read(data []byte, of string) (whole int, err error) {
 		if n == 1 {
 			var h header
 			if err := decode(text, &h); err != nil || h.Version != version {
-				return 0, errors.New("line 1: it is no journal of this version of lpm")
+				return 0, errNoJournal
 			}
 			if h.Of != of {
 				return 0, ErrForeign
@@ -130,6 +133,16 @@ func (j *Journal) read(data []byte, of string) (whole int, err error) {
 		}
 		j.known[key(l.Trial)] = l.Outcome
 	}
+}
+
+var errNoJournal = errors.New("line 1: it is no journal of this version of lpm")
+
+// begins reports whether a file without a whole line can be what is left of a
+// journal: only that is cut off, and no file of somebody else's.
+func begins(data []byte) bool {
+	start := fmt.Appendf(nil, `{"version":%d,"of":"`, version)
+	n := min(len(data), len(start))
+	return bytes.Equal(data[:n], start[:n])
 }
 
 func decode(text []byte, into any) error {

@@ -98,6 +98,8 @@ func TestRefused(t *testing.T) {
 	head := `{"version":1,"of":"a"}` + "\n"
 	for text, want := range map[string]string{
 		"hello\n":                        "line 1",
+		"what has no line":               "line 1",
+		"{}":                             "line 1",
 		`{"version":2,"of":"a"}` + "\n":  "line 1",
 		head + "{}\n":                    "line 2",
 		head + "\n{\"attempt\":1}\n":     "line 2",
