@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -58,7 +59,10 @@ func both(a, b Explanation) Explanation {
 	default:
 		a.First = min(a.First, b.First)
 	}
-	a.Count += b.Count
+	// A record is a file from anywhere, and may count up to the last number.
+	if a.Count += b.Count; a.Count < b.Count {
+		a.Count = math.MaxUint64
+	}
 	a.Runs = union(a.Runs, b.Runs)
 	a.Programs = union(a.Programs, b.Programs)
 	return a

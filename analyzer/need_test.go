@@ -2,9 +2,11 @@ package analyzer
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
+	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/schema"
 )
 
@@ -72,3 +74,17 @@ func TestNarrowed(t *testing.T) {
 }
 
 func place(i int) string { return fmt.Sprintf("syscalls.allow[%d]", i) }
+
+// TestCountsDoNotWrap: a record may say that something happened as often as can
+// be, and a second one that it happened once more.
+func TestCountsDoNotWrap(t *testing.T) {
+	often := func(n uint64) *evidence.Record {
+		return record(func(r *evidence.Record) {
+			r.Calls = []evidence.Call{{Architecture: "amd64", Number: 257, Name: "openat", Seen: evidence.Seen{Count: n}}}
+		})
+	}
+	p := propose(t, ImageFacts{}, often(math.MaxUint64), often(1))
+	if got := p.Why["syscall:openat"].Count; got != math.MaxUint64 {
+		t.Errorf("used %d times", got)
+	}
+}
