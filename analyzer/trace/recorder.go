@@ -19,8 +19,8 @@ import (
 	"github.com/least-privilege/lpm/enforcer/supervise"
 )
 
-// maxKept bounds the bytes of events that are kept to be noted again. What
-// comes beyond is noted once, and its count is too low.
+// maxKept bounds the bytes of events that are kept, to be noted again or as the
+// names of programs. What comes beyond is noted once, and its count is too low.
 const maxKept = 64 << 20
 
 // Recorder watches one container. It is a supervisor's policy too, of a
@@ -47,7 +47,7 @@ type Recorder struct {
 	counts   map[countKey]uint64
 	checks   map[checkKey]uint64
 	lost     uint64
-	broken   uint64 // events that could not be decoded
+	broken   uint64 // events that could not be decoded, or kept
 }
 
 var _ supervise.Policy = (*Recorder)(nil)
@@ -175,7 +175,7 @@ func (r *Recorder) take(sample []byte) {
 		return
 	}
 	if e.kind == kindProgram {
-		r.programs[e.key[0]] = r.path(e.strings[0])
+		r.named(e, len(sample))
 		return
 	}
 	f := r.fact(e)
@@ -184,6 +184,19 @@ func (r *Recorder) take(sample []byte) {
 	if r.kept += len(sample); !e.again && r.kept <= maxKept {
 		r.facts[e.key] = &f
 	}
+}
+
+// named keeps the path of a program. They are as many as a container that
+// renames one likes, so that past the bound of what is kept it is a loss.
+func (r *Recorder) named(e *event, size int) {
+	if _, known := r.programs[e.key[0]]; known {
+		return
+	}
+	if r.kept += size; r.kept > maxKept {
+		r.broken++
+		return
+	}
+	r.programs[e.key[0]] = r.path(e.strings[0])
 }
 
 // path makes a path of the container out of what the programs have found.
