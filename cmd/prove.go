@@ -100,6 +100,9 @@ func (f *proveFlags) folder(output string) string {
 // prove finds out which permissions are needed: of a manifest, of what is
 // proposed from records, or from a run that is recorded now.
 func (s *session) prove(ctx context.Context, name string, f analyzeFlags) error {
+	if err := ablation.CheckFolder(f.prove.folder(f.output)); err != nil {
+		return err
+	}
 	st, err := s.store()
 	if err != nil {
 		return err
@@ -218,6 +221,7 @@ func (s *session) recordToProve(ctx context.Context, st *store.Store, image stor
 	}
 	if err := ctx.Err(); err != nil {
 		// A run that a person ends is no workload to repeat.
+		s.progress("the recording was interrupted and is not kept: nobody interrupts the trials, so end the workload with --exercise or --for")
 		return nil, err
 	}
 	if err := keepRecord(outcome.Record, unfinished); err != nil {

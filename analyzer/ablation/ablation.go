@@ -88,10 +88,10 @@ func Run(ctx context.Context, s *store.Store, j Job) (_ *Results, err error) {
 		return nil, err
 	}
 	r := &runner{Job: j, store: s}
-	if r.dir, err = workFolder(j.Dir); err != nil {
+	if err := CheckFolder(j.Dir); err != nil {
 		return nil, err
 	}
-	if err := r.own(); err != nil {
+	if r.dir, err = workFolder(j.Dir); err != nil {
 		return nil, err
 	}
 	if err := r.look(ctx); err != nil {
@@ -156,15 +156,16 @@ func workFolder(dir string) (string, error) {
 	return filepath.EvalSymlinks(dir)
 }
 
-// own refuses a folder that has things under the names of those that a search
-// replaces or removes, and no journal: they are somebody else's.
-func (r *runner) own() error {
-	if _, err := os.Lstat(filepath.Join(r.dir, journalFile)); !errors.Is(err, os.ErrNotExist) {
+// CheckFolder refuses, with a [*FolderError], a work folder that has things
+// under the names of those that a search replaces or removes, and no journal:
+// they are somebody else's. One that is missing will be made.
+func CheckFolder(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, journalFile)); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	for _, name := range []string{volumesFolder, ResultsFile} {
-		if _, err := os.Lstat(filepath.Join(r.dir, name)); err == nil {
-			return &FolderError{r.Job.Dir, fmt.Errorf("%w: beside its %s there is no journal", errNotOurs, name)}
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return &FolderError{dir, fmt.Errorf("%w: beside its %s there is no journal", errNotOurs, name)}
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return err
 		}

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestOwn: a folder that somebody else keeps things in under the same names is
+// TestCheckFolder: a folder that somebody else keeps things in under the same names is
 // left alone, for volumes are removed and results replaced.
-func TestOwn(t *testing.T) {
+func TestCheckFolder(t *testing.T) {
 	for name, test := range map[string]struct {
 		files []string
 		ours  bool
@@ -22,9 +22,9 @@ func TestOwn(t *testing.T) {
 		"results of another tool": {[]string{ResultsFile}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &runner{Job: Job{Dir: "work"}, dir: t.TempDir()}
+			dir := filepath.Join(t.TempDir(), "work")
 			for _, f := range test.files {
-				path := filepath.Join(r.dir, f)
+				path := filepath.Join(dir, f)
 				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 					t.Fatal(err)
 				}
@@ -32,7 +32,7 @@ func TestOwn(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			err := r.own()
+			err := CheckFolder(dir)
 			var folder *FolderError
 			if test.ours && err != nil || !test.ours && (!errors.As(err, &folder) || folder.Hint() != "choose another folder") {
 				t.Errorf("error: %v", err)
