@@ -70,12 +70,12 @@ func (p *Proposal) Narrowed(m *manifest.Manifest, origin map[string]string) *Pro
 func inList(place string) bool { return place != "" && place[len(place)-1] == ']' }
 
 // need says in a few words whether the permission is needed; nothing where it
-// was not tried for every program needs it.
+// was not tried, which is said of it elsewhere.
 func (e Explanation) need() string {
 	const most = 120
 	reason := e.NeedReason
 	switch {
-	case e.Need == "" || e.Need == Undecided && e.Basis == Always:
+	case e.Need == "" || e.Need == Undecided && (e.Basis == Always || e.Basis == Reachable):
 		return ""
 	case e.Need == Unneeded || reason == "":
 		return string(e.Need)

@@ -51,7 +51,7 @@ func (f *proveFlags) add(c *cobra.Command) {
 	flags.IntVar(&f.jobs, "prove-jobs", 0, "make `N` runs at a time (as many as there are processors, where runs cannot meet)")
 	flags.IntVar(&f.repeat, "prove-repeat", 3, "demand that the workload passes `N` times in a row")
 	flags.DurationVar(&f.limit, "prove-for", 0, "begin no more trials once they took this `TIME` together")
-	flags.BoolVar(&f.all, "prove-all", false, "try the calls too that every program needs")
+	flags.BoolVar(&f.all, "prove-all", false, "try the calls too that every program needs, or that no run shows")
 	flags.BoolVar(&f.drop, "drop-unneeded", false, "leave out of the manifest what is unneeded")
 }
 

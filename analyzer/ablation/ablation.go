@@ -97,7 +97,7 @@ func Run(ctx context.Context, s *store.Store, j Job) (_ *Results, err error) {
 	if err := r.look(ctx); err != nil {
 		return nil, err
 	}
-	var skipped []string
+	var skipped map[string]string
 	r.candidates, skipped = prove.Candidates(j.Manifest, prove.Choice{Why: j.Why, Baseline: j.Baseline})
 	if r.journal, err = journal.Open(filepath.Join(r.dir, journalFile), r.key(digest)); err != nil {
 		return nil, explain(err, j.Dir)

@@ -38,7 +38,8 @@ func (c Candidate) Kind() string {
 type Choice struct {
 	// Why explains the permissions by their IDs, as far as that is known.
 	Why map[string]analyzer.Explanation
-	// Baseline includes the calls that every program needs.
+	// Baseline includes the calls that every program needs, and those that are
+	// there for days that no run shows.
 	Baseline bool
 }
 
@@ -53,9 +54,10 @@ func (c Candidate) rank() int {
 }
 
 // Candidates returns what can be left out of a manifest, those first on which
-// others can hang, then the least likely to be needed, and the IDs of the permissions that are not tried because
-// every program needs them. Bounds on resources are neither.
-func Candidates(m *manifest.Manifest, choice Choice) (candidates []Candidate, skipped []string) {
+// others can hang, then the least likely to be needed, and for the permissions
+// that are not tried, by their IDs, why. Bounds on resources are neither.
+func Candidates(m *manifest.Manifest, choice Choice) (candidates []Candidate, skipped map[string]string) {
+	skipped = map[string]string{}
 	always := map[string]bool{}
 	for _, name := range analyzer.Baseline(m.Syscalls.Architecture) {
 		always["syscall:"+name] = true
@@ -65,8 +67,14 @@ func Candidates(m *manifest.Manifest, choice Choice) (candidates []Candidate, sk
 			continue
 		}
 		why := choice.Why[p.ID]
-		if !choice.Baseline && (always[p.ID] || why.Basis == analyzer.Always) {
-			skipped = append(skipped, p.ID)
+		switch {
+		case choice.Baseline:
+		case always[p.ID], why.Basis == analyzer.Always:
+			skipped[p.ID] = "every program needs it"
+			continue
+		case why.Basis == analyzer.Reachable:
+			// Any workload that it was not seen in passes without.
+			skipped[p.ID] = "it is for what no run shows"
 			continue
 		}
 		c := Candidate{ID: p.ID, Permission: p.ID, Path: p.Path}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/least-privilege/lpm/analyzer"
@@ -53,7 +52,8 @@ type Permission struct {
 	ID     string        `json:"id"`
 	Need   analyzer.Need `json:"need"`
 	Reason string        `json:"reason,omitempty"`
-	// Untried tells that it was left out of no run, for every program needs it.
+	// Untried tells that it was left out of no run: every program needs it, or it
+	// is for what no run shows.
 	Untried bool `json:"untried,omitempty"`
 	// Failure is the trial that failed without it.
 	Failure *Outcome `json:"failure,omitempty"`
@@ -70,8 +70,8 @@ type Value struct {
 }
 
 // Of gathers what a search has found, by the permissions of the manifest that
-// the candidates are of. skipped are those that were not tried.
-func Of(m *manifest.Manifest, candidates []Candidate, skipped []string, r *Result) *Results {
+// the candidates are of. skipped says why others were not tried.
+func Of(m *manifest.Manifest, candidates []Candidate, skipped map[string]string, r *Result) *Results {
 	all := &Results{Version: ResultsVersion, Trials: r.Trials, Repeat: r.Repeat, Milliseconds: r.Spent.Milliseconds()}
 	for _, p := range m.Permissions() {
 		found := Permission{ID: p.ID, Need: analyzer.Undecided}
@@ -81,8 +81,8 @@ func Of(m *manifest.Manifest, candidates []Candidate, skipped []string, r *Resul
 			}
 		}
 		switch {
-		case slices.Contains(skipped, p.ID):
-			found.Reason, found.Untried = "not tried: every program needs it", true
+		case skipped[p.ID] != "":
+			found.Reason, found.Untried = "not tried: "+skipped[p.ID], true
 		case found.Reason == "":
 			continue // a bound, or what follows from a field that is not there
 		}
@@ -187,7 +187,7 @@ func (r *Results) Summary() string {
 		}
 	}
 	return fmt.Sprintf("Tried by leaving permissions out, in %d runs: %d are needed (the workload failed without each), "+
-		"%d unneeded (it passed %d times without all of them), %d undecided; %d that every program needs were not tried. "+
+		"%d unneeded (it passed %d times without all of them), %d undecided; %d were not tried, which every program needs or no run shows. "+
 		"Another workload may need what this one does not.",
 		r.Trials, n[analyzer.Needed], n[analyzer.Unneeded], r.Repeat, n[analyzer.Undecided]-untried, untried)
 }

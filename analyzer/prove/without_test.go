@@ -2,6 +2,7 @@ package prove
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -56,11 +57,19 @@ func TestCandidates(t *testing.T) {
 	if strings.Join(ids, "\n") != strings.Join(want, "\n") {
 		t.Errorf("candidates\n%s\nwant\n%s", strings.Join(ids, "\n"), strings.Join(want, "\n"))
 	}
-	if !slices.Equal(skipped, []string{"syscall:read"}) {
+	if !maps.Equal(skipped, map[string]string{"syscall:read": "every program needs it"}) {
 		t.Errorf("skipped %q", skipped)
 	}
 	if all, skipped := Candidates(m, Choice{Baseline: true}); len(all) != len(found)+1 || len(skipped) != 0 {
 		t.Errorf("with the baseline %d, skipped %q", len(all), skipped)
+	}
+	// What is for bad days passes every workload of a good one.
+	bad := map[string]analyzer.Explanation{"syscall:openat": {Basis: analyzer.Reachable}}
+	if fewer, skipped := Candidates(m, Choice{Why: bad}); len(fewer) != len(found)-1 || skipped["syscall:openat"] == "" {
+		t.Errorf("of what no run shows %d, skipped %q", len(fewer), skipped)
+	}
+	if all, _ := Candidates(m, Choice{Why: bad, Baseline: true}); len(all) != len(found)+1 {
+		t.Errorf("with all %d", len(all))
 	}
 	// What others hang on comes first, then what is rarely needed.
 	order, _ := Candidates(m, Choice{Why: map[string]analyzer.Explanation{"syscall:openat": {Basis: analyzer.Variant}}})
