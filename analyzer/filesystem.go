@@ -28,7 +28,11 @@ var persistent = [...]string{"/data", "/home", "/srv", "/var/lib", "/var/mail", 
 var programFolders = [...]string{"/bin", "/boot", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr"}
 
 // maxSiblings is how many folders within one other are proposed one by one.
-const maxSiblings = 8
+const (
+	maxSiblings    = 8
+	maxTopSiblings = 64 // in a folder of the root
+	maxWritable    = 1024
+)
 
 // written is a folder that is to be writable.
 type written struct {
@@ -48,10 +52,20 @@ func remains(f evidence.File) bool {
 	})
 }
 
-// outlives warns of a folder that looks as if what is written there was meant
+// maxData bounds the folders that are warned of one by one.
+const maxData = 8
+
+// outlives warns of the folders that look as if what is written there was meant
 // to outlive the container.
-func (p *proposer) outlives(w written) {
-	if w.kept != "" && slices.ContainsFunc(persistent[:], func(f string) bool { return within(f, w.path) }) {
+func (p *proposer) outlives(list []written) {
+	list = slices.DeleteFunc(slices.Clone(list), func(w written) bool {
+		return w.kept == "" || !slices.ContainsFunc(persistent[:], func(f string) bool { return within(f, w.path) })
+	})
+	for i, w := range list {
+		if i == maxData {
+			p.warn("%s more with what looks like data, gone with the container", count(len(list)-i, "folder"))
+			break
+		}
 		p.warn("%s, written%s, looks like data, and is gone with the container: the image declares no volume there; a mount with a volume would keep %s", w.kept, p.by(w.why.Programs), w.path)
 	}
 }
@@ -121,21 +135,26 @@ func (p *proposer) filesystem() {
 		folders[folder] = w
 	}
 	size := p.room()
-	for _, w := range collapse(folders) {
+	list := collapse(folders)
+	if left := len(list) - maxWritable; left > 0 {
+		p.warn("%s more written to than a manifest can name; the first %d are proposed", count(left, "folder"), maxWritable)
+		list = list[:maxWritable]
+	}
+	p.outlives(list)
+	for _, w := range list {
 		what := w.example
 		if w.files > 1 {
 			what += " and " + count(w.files-1, "more file")
 		}
 		w.why.Text = what + " changed" + p.by(w.why.Programs)
-		p.outlives(w)
-		list := &p.manifest.Filesystem.Writable
+		writable := &p.manifest.Filesystem.Writable
 		entry := manifest.WritablePath{Path: w.path}
 		if size > 0 && w.path != sharedMemory {
 			entry.Size = size
 			w.why.Text += "; size is " + p.at[sizeOfWritable].Text
 		}
-		entry.Note = p.explain("filesystem.writable", len(*list), w.why)
-		*list = append(*list, entry)
+		entry.Note = p.explain("filesystem.writable", len(*writable), w.why)
+		*writable = append(*writable, entry)
 	}
 }
 
@@ -193,18 +212,22 @@ func (p *proposer) folder(f evidence.File, seen Explanation) (string, bool) {
 }
 
 // collapse leaves out folders inside of others, and puts the many folders of
-// one parent together; top-level folders are not put together.
+// one parent together; those of a top-level folder only where they are very many.
 func collapse(folders map[string]written) []written {
 	for {
 		children := map[string][]string{}
 		for f := range folders {
-			if parent := path.Dir(f); parent != "/" && path.Dir(parent) != "/" {
+			if parent := path.Dir(f); parent != "/" {
 				children[parent] = append(children[parent], f)
 			}
 		}
 		joined := false
 		for _, parent := range slices.Sorted(keys(children)) {
-			if len(children[parent]) > maxSiblings {
+			most := maxSiblings
+			if path.Dir(parent) == "/" {
+				most = maxTopSiblings
+			}
+			if len(children[parent]) > most {
 				slices.Sort(children[parent])
 				for _, c := range children[parent] {
 					absorb(folders, parent, c)
@@ -212,7 +235,7 @@ func collapse(folders map[string]written) []written {
 				joined = true
 			}
 		}
-		if !joined {
+		if !joined && !deepest(folders) {
 			break
 		}
 	}
@@ -229,6 +252,24 @@ func collapse(folders map[string]written) []written {
 		all = append(all, folders[f])
 	}
 	return all
+}
+
+// deepest puts those folders together that are the farthest from the root, if
+// there are more than a manifest can name, and reports whether it did.
+func deepest(folders map[string]written) bool {
+	most := 1
+	for f := range folders {
+		most = max(most, strings.Count(f, "/"))
+	}
+	if len(folders) <= maxWritable || most == 1 {
+		return false
+	}
+	for _, f := range slices.Sorted(keys(folders)) {
+		if strings.Count(f, "/") == most {
+			absorb(folders, path.Dir(f), f)
+		}
+	}
+	return true
 }
 
 // absorb makes a folder part of one above it.

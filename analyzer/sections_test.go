@@ -108,6 +108,26 @@ func TestWritable(t *testing.T) {
 	}
 }
 
+// TestWritableIsBounded: whatever is written to, what is proposed is a manifest.
+func TestWritableIsBounded(t *testing.T) {
+	const many = 4000
+	for _, test := range []struct {
+		format string
+		want   int
+	}{
+		{"/var/%d/x", 1}, {"/srv/%d/y/x", 1}, {"/%d/x", maxWritable},
+	} {
+		var names []string
+		for i := range many {
+			names = append(names, fmt.Sprintf(test.format, i))
+		}
+		p := propose(t, ImageFacts{}, record(files(evidence.Create, names...)))
+		if got := len(ids(p, "write")); got != test.want || warned(p, "more written to than a manifest can name") != (test.want > 1) {
+			t.Errorf("%s: %d are proposed, want %d; warnings %q", test.format, got, test.want, p.Warnings)
+		}
+	}
+}
+
 func TestDevices(t *testing.T) {
 	p := propose(t, ImageFacts{}, record(func(r *evidence.Record) {
 		for _, name := range []string{"/dev/null", "/dev/dri/card0", "/dev/pts/ptmx", "/dev/pts/0", "/srv/node"} {

@@ -129,7 +129,7 @@ func (r *run) newRecorder(h plan.Host) (recorder, error) {
 	return newRecorder(r.job.Recorder, record.Options{
 		Image:        evidence.Image{Reference: r.job.Image.Name, Digest: r.job.Image.Digest.String()},
 		Architecture: h.Architecture, Kernel: h.Kernel, LPM: r.job.Version,
-		Workload: evidence.Workload{Command: command, Exercise: r.job.Described()},
+		Workload: evidence.Workload{Command: evidence.FitCommand(command), Exercise: evidence.Fit(r.job.Described())},
 		Program:  p.Process.Entry,
 		Network:  manifest.NetworkHost,
 		Mode:     r.job.Identity, Identity: p.Identity,
