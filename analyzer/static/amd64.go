@@ -159,7 +159,21 @@ func register(r x86asm.Reg) (number int8, bits int) {
 	return noRegister, 0
 }
 
-// memory returns base and displacement of plain ones, "8(%rsp)".
+// memory returns base and displacement of plain ones, "8(%rsp)", or noRegister
+// and the address, "8(%rip)".
+func (p amd64) memory(s *step, arg x86asm.Arg) (base int8, offset int64, ok bool) {
+	if a, is := arg.(x86asm.Mem); is && a.Index == 0 && a.Segment == 0 {
+		switch {
+		case a.Base == x86asm.RIP:
+			return noRegister, int64(s.next()) + a.Disp, true
+		case a.Base == 0 && p.m.fixed:
+			return noRegister, a.Disp, true
+		}
+	}
+	return memory(arg)
+}
+
+// memory returns those with a register.
 func memory(arg x86asm.Arg) (base int8, offset int64, ok bool) {
 	a, is := arg.(x86asm.Mem)
 	if !is || a.Index != 0 || a.Segment != 0 {
@@ -197,7 +211,7 @@ func (p amd64) effect(s *step, inst *x86asm.Inst) {
 		return
 	case x86asm.MOV, x86asm.MOVQ:
 		if dst == noRegister {
-			if base, offset, ok := memory(inst.Args[0]); ok && (src != noRegister || isImm) {
+			if base, offset, ok := p.memory(s, inst.Args[0]); ok && (src != noRegister || isImm) {
 				s.form, s.base, s.offset, s.from, s.value = isStore, base, offset, src, uint64(imm)
 				s.to32 = inst.MemBytes == 4
 				if inst.MemBytes < 4 {
@@ -214,7 +228,7 @@ func (p amd64) effect(s *step, inst *x86asm.Inst) {
 		s.kills = 1 << 5
 		return
 	}
-	if base, offset, ok := memory(inst.Args[0]); ok {
+	if base, offset, ok := p.memory(s, inst.Args[0]); ok {
 		s.base, s.offset, s.wipes = base, offset, uint8(min(inst.MemBytes, 64))
 	}
 	if bits < 32 {
@@ -231,7 +245,7 @@ func (p amd64) written(s *step, inst *x86asm.Inst, src int8, srcBits int, imm x8
 	same := src == s.dst && srcBits >= 32
 	switch inst.Op {
 	case x86asm.MOV, x86asm.MOVSXD, x86asm.MOVZX, x86asm.MOVSX:
-		base, offset, plainMemory := memory(inst.Args[1])
+		base, offset, plainMemory := p.memory(s, inst.Args[1])
 		switch {
 		case isImm:
 			s.form, s.value = isNumber, uint64(imm)

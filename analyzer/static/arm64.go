@@ -216,6 +216,12 @@ func memory64(s *step, w uint32) {
 		pair64(s, w)
 	case w&0x3b200c00 == 0x38000400, w&0x3b200c00 == 0x38000c00: // one, and the base moves
 		s.kills = mask(rn)
+		if w>>22&1 == 0 {
+			s.wipes, s.base = 16, rn
+			if pre := w>>11&1 == 1; pre {
+				s.offset = int64(signed(w>>12, 9))
+			}
+		}
 		if !vector {
 			s.kills |= mask(rt)
 		}
@@ -247,6 +253,11 @@ func pair64(s *step, w uint32) {
 	if w>>22&1 == 1 {
 		s.kills = mask(rt) | mask(rt2)
 		s.form, s.from, s.value, s.width = isLoad, rn, offset, 16
+	} else {
+		s.wipes, s.base = 16, rn
+		if post := w>>23&3 == 1; !post {
+			s.offset = int64(offset)
+		}
 	}
 	switch mode := w >> 23 & 3; {
 	case mode == 2 && w>>22&1 == 0:
@@ -254,9 +265,11 @@ func pair64(s *step, w uint32) {
 		if rt == 31 {
 			s.from = noRegister
 		}
-	case mode != 2 && rn == sp64:
+	case mode == 2:
+		s.dst, s.kills = rt, mask(rt2)
+	case rn == sp64:
 		s.form, s.dst, s.from, s.value = isSum, sp64, sp64, offset
-	case mode != 2:
+	default:
 		s.kills |= mask(rn)
 	}
 }

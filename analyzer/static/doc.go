@@ -26,6 +26,13 @@
 //     looks up by a name put together at run time, unless the library was
 //     opened by dlopen, all of whose exports count; pointers that are computed
 //     rather than taken; the i386 calls of "int $0x80", which a filter kills.
+//   - A number that is in the file's data is what that word begins with and what
+//     code writes to it, if the word is the file's own and no address of it is
+//     taken. Of a word that is a pointer to where the number is, it is what the
+//     functions that set the pointer are given: glibc's setuid and its kind hand
+//     the call to the other threads so. What is written through a pointer to
+//     another part of the same object is told by what code names before the
+//     word, and by symbols; where neither settles it, the call is unknown.
 //   - Where data has no symbols, an object ends where the next aligned address
 //     that the code mentions begins. A pointer to the middle of an object does
 //     not lead to what is before it.

@@ -25,6 +25,7 @@ type found struct {
 	sources []source // numbers that its callers give
 	unknown []uint64 // addresses of instructions with a number nobody can tell
 	strings []uint64 // addresses of names that are looked up
+	uses    []use    // numbers that are in the file's data
 }
 
 // question tells which steps of a function matter: those that end in the
@@ -37,6 +38,8 @@ type question struct {
 	// work is what may still be done in the file, in steps; it is counted
 	// down, and when it is used up everything is unknown.
 	work *int
+	// vars are words of the data that numbers are taken from.
+	vars variables
 }
 
 // flow follows what is known through the function, and answers for each step
@@ -45,6 +48,7 @@ func (q question) flow(f *function) found {
 	steps, ok := q.steps(f)
 	var a found
 	if !ok {
+		q.lose()
 		for i := range steps {
 			if steps[i].kind == kernel {
 				a.unknown = append(a.unknown, steps[i].at)
@@ -62,7 +66,10 @@ func (q question) flow(f *function) found {
 		}
 		s := b.in.clone()
 		for i := b.from; i < b.to; i++ {
-			q.ask(&a, s, &steps[i], abi)
+			q.watch(&a, s, &steps[i])
+			if leaves := steps[i].kind == call || !f.has(steps[i].to); leaves {
+				q.ask(&a, s, &steps[i], abi)
+			}
 			s.apply(&steps[i], abi)
 		}
 	}
@@ -121,6 +128,7 @@ func (q question) solve(f *function, steps []step, abi convention) []block {
 		}
 	}
 	if left <= 0 {
+		q.lose()
 		for i := range blocks {
 			blocks[i].in = nowhere()
 		}
@@ -268,6 +276,10 @@ func (a *found) add(at uint64, v value, names bool) {
 			if !slices.Contains(a.sources, from) {
 				a.sources = append(a.sources, from)
 			}
+		}
+	case word, behind:
+		if u := (use{v.at, v.kind == behind, v.n, at}); !names && !slices.Contains(a.uses, u) {
+			a.uses = append(a.uses, u)
 		}
 	default:
 		if !names {

@@ -25,6 +25,7 @@ type function struct {
 // edge is what a piece of code names.
 type edge struct {
 	kind edgeKind
+	back bool // it comes back: of calls, one that is no jump
 	addr uint64
 }
 

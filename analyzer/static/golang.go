@@ -65,6 +65,37 @@ func (m *image) goText() uint64 {
 	return m.golang.text
 }
 
+// goVariable reports whether the words that a function takes numbers from are
+// variables of their own. syscall.forkAndExecInChild1 closes descriptors by
+// the number in syscall.fcntl64Syscall (src/syscall/flock_linux.go).
+func (c *code) goVariable(function int) bool {
+	return c.golang.table != nil && c.functions[function].name == "syscall.forkAndExecInChild1"
+}
+
+// perThread tells what the runtime makes on every thread: the call that
+// syscall.AllThreadsSyscall has been asked for. Its number is left in a
+// structure by the one function that makes the call itself before, if it is in
+// the program at all (src/runtime/os_linux.go).
+func (n *numbering) perThread() {
+	if n.code.golang.table == nil {
+		return
+	}
+	var follows *found
+	for i := range n.code.functions {
+		switch n.code.functions[i].name {
+		case "runtime.runPerThreadSyscall":
+			follows = n.of[i]
+		case "syscall.runtime_doAllThreadsSyscall":
+			if len(n.sources[i]) == 0 {
+				return
+			}
+		}
+	}
+	if follows != nil {
+		follows.unknown, follows.uses = nil, nil
+	}
+}
+
 // pointerAt reads an address from memory as it is after relocation.
 func (m *image) pointerAt(addr uint64) uint64 {
 	if i, found := slices.BinarySearchFunc(m.dynamic.relocs, addr, func(r reloc, a uint64) int { return cmp.Compare(r.at, a) }); found {

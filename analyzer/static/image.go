@@ -38,6 +38,7 @@ type image struct {
 	fixed       bool   // linked for one address: constants may be addresses
 	entry       uint64
 	segments    []segment // sorted, apart
+	writable    []span    // memory that can be written to, also where the file has nothing
 	stubs       []span    // sections of jumps to other files, where known
 	golang      golang
 	dynamic     dynamic
@@ -108,6 +109,9 @@ func (m *image) load(e *elf.File) error {
 		}
 		if p.Type == elf.PT_INTERP {
 			interpreter = p.Vaddr
+		}
+		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_W != 0 && p.Vaddr+p.Memsz > p.Vaddr {
+			m.writable = append(m.writable, span{p.Vaddr, p.Vaddr + p.Memsz})
 		}
 		if p.Type != elf.PT_LOAD || p.Filesz == 0 {
 			continue

@@ -27,11 +27,11 @@ const (
 	isNumber       // value
 	isCopy         // of register from
 	isSum          // of register from and value
-	isLoad         // of memory at register from plus value
+	isLoad         // of memory at register from plus value, or at value without one
 	isEither       // what it was, or a copy of register from
 	isPush         // register from, or value without one, onto the stack
 	isPop          // off the stack
-	isStore        // of register from, or value without one, to memory at base plus offset
+	isStore        // of register from, or value without one, to memory at base plus offset, or at offset without one
 )
 
 // step is one instruction, as far as it matters here.
@@ -70,6 +70,8 @@ type processor interface {
 	decode(s *step, code []byte, at uint64)
 	// stub returns the slot that a stub at the start of code jumps by.
 	stub(code []byte, at uint64) (slot uint64, ok bool)
+	// mentions finds code that may name one of some places.
+	mentions(s segment, to *places, found func(at uint64))
 	convention() convention
 }
 

@@ -14,6 +14,8 @@ const (
 	maxEdges     = 1 << 24
 	// maxGuessed is how long code may be of which only the start is known.
 	maxGuessed = 1 << 20
+	// maxSplits bounds how often what is guessed is looked at again.
+	maxSplits = 16
 )
 
 // code is an image's machine code: its functions, and its pointers, which
@@ -42,9 +44,13 @@ func readCode(m *image) (*code, error) {
 	for i := range c.functions {
 		called, taken = c.targets(called, taken, &c.functions[i])
 	}
-	for len(called)+len(taken) > 0 {
+	fresh := c.functions
+	for splits := 0; len(called)+len(taken) > 0; splits++ {
 		added := c.guess(called, taken)
-		if len(added) == 0 {
+		if splits < maxSplits {
+			added = append(added, c.split(fresh)...)
+		}
+		if fresh = added; len(added) == 0 {
 			break
 		}
 		if err := c.sweep(added); err != nil {
@@ -59,6 +65,36 @@ func readCode(m *image) (*code, error) {
 	}
 	c.nameFunctions()
 	return c, nil
+}
+
+// split cuts guessed functions where others call into them: what was taken for
+// one are two, the first of which ends by a call that does not come back. The
+// second parts are returned.
+func (c *code) split(callers []function) (added []function) {
+	var entered []uint64
+	for i := range callers {
+		for _, e := range callers[i].edges {
+			if e.kind == calls && e.back {
+				entered = append(entered, e.addr)
+			}
+		}
+	}
+	slices.Sort(entered)
+	cut := map[int]bool{}
+	for _, a := range slices.Backward(slices.Compact(entered)) {
+		i := find(c.functions, a)
+		if i < 0 || !c.functions[i].guessed || c.functions[i].from == a {
+			continue
+		}
+		f := &c.functions[i]
+		added = append(added, function{span: span{a, f.to}, guessed: true, called: true})
+		*f, cut[i] = function{span: span{f.from, a}, guessed: true, called: f.called}, true
+	}
+	var w sweeper
+	for i := range cut {
+		w.function(c, &c.functions[i])
+	}
+	return added
 }
 
 // findPointers takes the relocations, and of a file for one address the words
@@ -233,7 +269,7 @@ func (w *sweeper) function(c *code, f *function) {
 		}
 	}
 	if s.kind == plain && s.next() >= f.to || s.kind == branch || s.kind == kernel {
-		w.edges = append(w.edges, edge{calls, f.to}) // it falls into the next
+		w.edges = append(w.edges, edge{kind: calls, addr: f.to}) // it falls into the next
 		f.returns = true
 	}
 	slices.SortFunc(w.edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(a.kind, b.kind)) })
@@ -243,17 +279,17 @@ func (w *sweeper) function(c *code, f *function) {
 // note keeps what a step names outside its function.
 func (w *sweeper) note(c *code, f *function, s *step) {
 	if s.to != 0 && !f.has(s.to) {
-		w.edges = append(w.edges, edge{calls, s.to})
+		w.edges = append(w.edges, edge{calls, s.kind == call, s.to})
 	}
 	if s.slot != 0 {
-		w.edges = append(w.edges, edge{via, s.slot})
+		w.edges = append(w.edges, edge{kind: via, addr: s.slot})
 	}
 	if s.refers != 0 && !f.has(s.refers) && c.mayMatter(s.refers) {
-		w.edges = append(w.edges, edge{takes, s.refers})
+		w.edges = append(w.edges, edge{kind: takes, addr: s.refers})
 	}
 	if s.reads != 0 && len(c.pointersIn(span{s.reads, s.reads + uint64(s.width)})) > 0 {
 		for a := s.reads; a < s.reads+uint64(s.width); a += 8 {
-			w.edges = append(w.edges, edge{reads, a})
+			w.edges = append(w.edges, edge{kind: reads, addr: a})
 		}
 	}
 }

@@ -6,7 +6,8 @@ import "slices"
 type value struct {
 	kind valueKind
 	reg  int8     // of argument and field
-	n    int64    // of field and place: the offset
+	n    int64    // of field, place and behind: the offset
+	at   uint64   // of word and behind: the address
 	set  []uint64 // of numbers: all that it may be, sorted
 }
 
@@ -18,6 +19,8 @@ const (
 	argument                  // what the register held at the function's start
 	field                     // what is in memory at such a register's value plus n
 	place                     // an address on the stack, n from where the stack pointer was
+	word                      // what is in the file's data at an address
+	behind                    // what is in memory at such a word's value plus n
 	unknown
 )
 
@@ -27,7 +30,7 @@ const maxNumbers = 16
 func number(n uint64) value { return value{kind: numbers, set: []uint64{n}} }
 
 func (v value) same(o value) bool {
-	return v.kind == o.kind && v.reg == o.reg && v.n == o.n && slices.Equal(v.set, o.set)
+	return v.kind == o.kind && v.reg == o.reg && v.n == o.n && v.at == o.at && slices.Equal(v.set, o.set)
 }
 
 // join is what is known where two ways meet.
@@ -157,6 +160,12 @@ func (s *state) load(base value, offset int64) value {
 		return s.unwritten(base.n + offset)
 	case argument:
 		return value{kind: field, reg: base.reg, n: offset}
+	case numbers:
+		if len(base.set) == 1 {
+			return value{kind: word, at: base.set[0] + uint64(offset)}
+		}
+	case word:
+		return value{kind: behind, at: base.at, n: offset}
 	}
 	return value{kind: unknown}
 }
@@ -188,6 +197,26 @@ func (s *state) wipe(at int64, width int64) {
 	}
 }
 
+// base is what the offset of a store counts from.
+func (s *state) base(p *step) value {
+	if p.base == noRegister {
+		return number(0)
+	}
+	return s.regs[p.base]
+}
+
+// stored is what a store writes.
+func (s *state) stored(p *step) value {
+	v := number(p.value)
+	if p.from != noRegister {
+		v = s.regs[p.from]
+	}
+	if p.to32 {
+		v = v.low()
+	}
+	return v
+}
+
 // apply does a step.
 func (s *state) apply(p *step, abi convention) {
 	of := func(r int8) value {
@@ -195,6 +224,9 @@ func (s *state) apply(p *step, abi convention) {
 			return number(p.value)
 		}
 		return s.regs[r]
+	}
+	if base := s.base(p); p.wipes > 0 && base.kind == place {
+		s.wipe(base.n+p.offset, int64(p.wipes))
 	}
 	var result value
 	switch p.form {
@@ -207,7 +239,11 @@ func (s *state) apply(p *step, abi convention) {
 	case isSum:
 		result = of(p.from).plus(p.value)
 	case isLoad:
-		result = s.load(of(p.from), int64(p.value))
+		base := number(0)
+		if p.from != noRegister {
+			base = s.regs[p.from]
+		}
+		result = s.load(base, int64(p.value))
 	case isEither:
 		result = join(s.regs[max(p.dst, 0)], of(p.from))
 	case isPush:
@@ -219,20 +255,13 @@ func (s *state) apply(p *step, abi convention) {
 		result = s.load(s.regs[abi.stack], 0)
 		s.regs[abi.stack] = s.regs[abi.stack].plus(8)
 	case isStore:
-		v := of(p.from)
-		if p.to32 {
-			v = v.low()
-		}
-		s.store(s.regs[max(p.base, 0)], p.offset, v)
+		s.store(s.base(p), p.offset, s.stored(p))
 	}
 	if p.to32 {
 		result = result.low()
 	}
 	if p.dst != noRegister && p.form != isPush && p.form != isStore {
 		s.regs[p.dst] = result
-	}
-	if base := s.regs[max(p.base, 0)]; p.wipes > 0 && p.base != noRegister && base.kind == place {
-		s.wipe(base.n+p.offset, int64(p.wipes))
 	}
 	kills := p.kills
 	switch p.kind {

@@ -80,20 +80,31 @@ type numbering struct {
 	of      map[int]*found // by function
 	callers map[int][]int  // of functions that take a number
 	sources map[int][]source
+	vars    variables
 }
 
 // number answers for each function with system calls of its own.
 func (c *code) number() map[int]*found {
-	n := &numbering{code: c, of: map[int]*found{}, sources: map[int][]source{}}
-	queue := n.first()
+	n := &numbering{code: c, of: map[int]*found{}, sources: map[int][]source{}, vars: variables{}}
 	work := maxWork
+	for queue := n.first(); len(queue) > 0; queue = n.variables(&work) {
+		n.work(queue, &work)
+	}
+	n.settle()
+	n.perThread()
+	return n.of
+}
+
+// work answers for the given functions, and for those that call them where
+// these take a number from their callers.
+func (n *numbering) work(queue []int, work *int) {
 	for rounds := 0; len(queue) > 0; rounds++ {
-		if rounds > 4*len(c.functions)+64 {
+		if rounds > 4*len(n.code.functions)+64 {
 			break // each function's sources only grow, and they are few
 		}
 		i := queue[0]
 		queue = queue[1:]
-		f := question{c, n.told, &work}.flow(&c.functions[i])
+		f := question{n.code, n.told, work, n.vars}.flow(&n.code.functions[i])
 		n.of[i] = &f
 		if len(f.sources) > 8 {
 			f.sources = f.sources[:8]
@@ -108,7 +119,6 @@ func (c *code) number() map[int]*found {
 			}
 		}
 	}
-	return n.of
 }
 
 // first are the functions with a system call instruction, and those that
