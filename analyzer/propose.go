@@ -88,7 +88,8 @@ type Proposal struct {
 	Trials string
 
 	// at explains each permission by its place in the manifest.
-	at map[string]Explanation
+	at    map[string]Explanation
+	facts ImageFacts
 }
 
 // Propose infers the least manifest under which the recorded runs could have
@@ -154,7 +155,7 @@ func (p *proposer) proposal() *Proposal {
 			why[permission.ID] = e
 		}
 	}
-	return &Proposal{Manifest: p.manifest, Why: why, Warnings: p.warnings, Runs: p.records, at: p.at}
+	return &Proposal{Manifest: p.manifest, Why: why, Warnings: p.warnings, Runs: p.records, at: p.at, facts: p.facts}
 }
 
 // completeness warns of what the records cannot show.

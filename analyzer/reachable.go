@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/least-privilege/lpm/manifest"
@@ -23,16 +24,62 @@ const (
 
 // reach says whether the image's code can make a call; empty where nobody has
 // looked.
-func (p *proposer) reach(call string) Reach {
-	switch _, found := p.facts.Reachable[call]; {
-	case p.facts.Reachable == nil:
+func (f ImageFacts) reach(call string) Reach {
+	switch _, found := f.Reachable[call]; {
+	case f.Reachable == nil:
 		return ""
 	case found:
 		return CanReach
-	case len(p.facts.Unknown)+len(p.facts.Sites) > 0:
+	case len(f.Unknown)+len(f.Sites) > 0:
 		return ReachUnknown
 	}
 	return CannotReach
+}
+
+// Reach says of the system calls that a manifest grants whether the image's
+// code can make them, by the permissions' IDs. It has nothing where nobody has
+// looked at the code, or where the manifest is for another architecture.
+func (p *Proposal) Reach(m *manifest.Manifest) map[string]Reach {
+	reach := map[string]Reach{}
+	if p.facts.Reachable == nil || m.Syscalls.Architecture != p.Manifest.Syscalls.Architecture {
+		return reach
+	}
+	calls := callsByPlace(m)
+	for _, permission := range m.Permissions() {
+		if call, ok := calls[permission.Path]; ok {
+			reach[permission.ID] = p.facts.reach(call.Name)
+		}
+	}
+	return reach
+}
+
+// Spare returns the IDs of the system calls that a manifest grants, no record
+// shows and no code of the image can make, sorted. Those that every program
+// needs are not among them: the kernel itself makes some.
+func (p *Proposal) Spare(m *manifest.Manifest) []string {
+	why := p.Explain(m)
+	var spare []string
+	for id, reach := range p.Reach(m) {
+		if _, rests := why[id]; !rests && reach == CannotReach {
+			spare = append(spare, id)
+		}
+	}
+	slices.Sort(spare)
+	return spare
+}
+
+// Untold says in a line why the reach of calls is unknown, or nothing where
+// all is known.
+func (p *Proposal) Untold() string {
+	switch {
+	case p.facts.Reachable == nil:
+		return "the image's code was not looked at"
+	case len(p.facts.Unknown) > 0:
+		return line(fmt.Sprintf("the calls of %s cannot be told", p.facts.Unknown[0]))
+	case len(p.facts.Sites) > 0:
+		return line(fmt.Sprintf("%s makes a call that cannot be told", p.facts.Sites[0]))
+	}
+	return ""
 }
 
 // occasion is something that few runs show and every program in service meets.

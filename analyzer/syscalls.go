@@ -261,7 +261,7 @@ func (p *proposer) addHot(calls map[string]proposedCall) {
 // allow appends a call's entries to the manifest.
 func (p *proposer) allow(c proposedCall) {
 	for _, e := range p.conditions(c) {
-		e.why.Reach = p.reach(c.info.Name)
+		e.why.Reach = p.facts.reach(c.info.Name)
 		allow := &p.manifest.Syscalls.Allow
 		note := p.explain("syscalls.allow", len(*allow), e.why)
 		*allow = append(*allow, manifest.Syscall{Name: c.info.Name, When: e.when, Note: note})

@@ -26,6 +26,7 @@ func (s *session) printOverview(x *explanation, o explainFlags) error {
 	for i, r := range x.Runs {
 		s.term.Printf("               run %d: %s\n", i+1, r.text())
 	}
+	s.printSpare(x)
 	level := manifest.Level(-1)
 	for _, p := range x.permissions {
 		if p.Level != level {
@@ -44,6 +45,16 @@ func (s *session) printOverview(x *explanation, o explainFlags) error {
 		render.Wrap(s.term.Out, "      ", render.Escape(brief), proseWidth)
 	}
 	return nil
+}
+
+// printSpare prints what is granted and of no use.
+func (s *session) printSpare(x *explanation) {
+	if len(x.Spare) > 0 {
+		s.term.Printf("  granted, not reachable\n")
+		render.Wrap(s.term.Out, "               ", render.Escape(strings.Join(x.Spare, " ")), proseWidth)
+	} else if x.Untold != "" {
+		s.term.Printf("  reachable    unknown of some: %s\n", render.Escape(x.Untold))
+	}
 }
 
 func recordsOf(x *explanation) string {
@@ -145,14 +156,14 @@ func (s *session) printEvidence(x *explanation, p explainedPermission) {
 		label = "rests on (" + string(e.Basis) + "): "
 	}
 	render.Wrap(s.term.Out, "      ", render.Escape(label+x.evidenceText(p)), proseWidth)
+	if p.Reach != "" {
+		s.printFact("code", string(p.Reach))
+	}
 	if e == nil {
 		return
 	}
 	if e.Need != "" {
 		s.printFact("trials", string(e.Need)+": "+e.NeedReason)
-	}
-	if e.Reach != "" {
-		s.printFact("code", string(e.Reach))
 	}
 	if e.Count == 0 {
 		return

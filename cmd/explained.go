@@ -19,6 +19,11 @@ type explanation struct {
 	// Runs are the records that the permissions are explained by; their Runs
 	// are indexes of it.
 	Runs []explainedRun `json:"runs"`
+	// Spare are the system calls that are granted, no record shows and no code
+	// of the image can make. Where any may be missing from it for there is
+	// code that cannot be told, Untold says which.
+	Spare  []string `json:"spare,omitempty"`
+	Untold string   `json:"untold,omitempty"`
 	// Open counts the known vulnerabilities that the whole manifest leaves
 	// open, of Known; Docker's default leaves DockerOpen of them.
 	Open          int    `json:"open"`
@@ -45,6 +50,9 @@ type explainedPermission struct {
 	manifest.Permission
 	// Evidence is null where no record shows the permission.
 	Evidence *analyzer.Explanation `json:"evidence"`
+	// Reach says of a system call whether the image's code can make it, also
+	// where no record shows it; empty where nobody has looked.
+	Reach analyzer.Reach `json:"reach,omitempty"`
 	// Vulnerabilities are those that are open and take the permission, the
 	// worst first. Of these, taking it away alone would close ClosedWithout.
 	Vulnerabilities []vulnerabilities.Vulnerability `json:"vulnerabilities,omitempty"`
@@ -60,13 +68,14 @@ func (x *explanation) of(m *manifest.Manifest, p *analyzer.Proposal, records []k
 	for _, r := range records {
 		x.Runs = append(x.Runs, explainedRun{r.from, r.Started, r.Duration, r.Kernel, r.Workload.Command, r.Workload.Exercise})
 	}
-	why := map[string]analyzer.Explanation{}
+	why, reach := map[string]analyzer.Explanation{}, map[string]analyzer.Reach{}
 	if p != nil {
-		why = p.Explain(m)
+		why, reach = p.Explain(m), p.Reach(m)
+		x.Spare, x.Untold = append(x.Spare, p.Spare(m)...), p.Untold()
 	}
 	parts := vulnerabilities.Parts(m)
 	for _, permission := range m.Permissions() {
-		e := explainedPermission{Permission: permission}
+		e := explainedPermission{Permission: permission, Reach: reach[permission.ID]}
 		if found, ok := why[permission.ID]; ok {
 			e.Evidence = &found
 		}

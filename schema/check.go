@@ -12,7 +12,8 @@ import (
 // Violation is one way in which a manifest breaks a policy.
 type Violation struct {
 	// Rule is the field of the policy that is broken: "maxLevel",
-	// "requireReason", "forbid", "ceiling" or "manifest".
+	// "requireReason", "forbid", "ceiling" or "manifest"; or another check's
+	// name.
 	Rule string `json:"rule"`
 	// Permission is the ID of the permission at fault; empty where a field
 	// is that is part of none.

@@ -77,6 +77,12 @@ func TestBenchmarksAreEnough(t *testing.T) {
 				if why.Reach == analyzer.CannotReach && why.Basis == analyzer.Observed {
 					t.Errorf("%s was observed, and is said not to be reachable", id)
 				}
+				if why.Reach == analyzer.ReachUnknown {
+					t.Errorf("it is unknown whether %s is reachable: %s", id, p.Untold())
+				}
+			}
+			if untold := p.Untold(); untold != "" {
+				t.Errorf("what is not reachable is unknown: %s", untold)
 			}
 			required := needs(t, test.image)
 			missed(t, required, allowed)
