@@ -81,6 +81,12 @@ func (p amd64) decode(s *step, code []byte, at uint64) {
 		s.kind = kernel
 	default:
 		if _, relative := inst.Args[0].(x86asm.Rel); relative {
+			switch inst.Op {
+			case x86asm.JE:
+				s.zero = there
+			case x86asm.JNE:
+				s.zero = next
+			}
 			s.kind, s.kills = branch, 1<<rcx&loops(inst.Op)
 			p.target(s, &inst)
 			return
@@ -159,6 +165,11 @@ func register(r x86asm.Reg) (number int8, bits int) {
 	return noRegister, 0
 }
 
+// isLow reports whether a register is the last byte of one.
+func isLow(r x86asm.Reg) bool {
+	return r >= x86asm.AL && r <= x86asm.BL || r >= x86asm.SPB && r <= x86asm.R15B
+}
+
 // memory returns base and displacement of plain ones, "8(%rsp)", or noRegister
 // and the address, "8(%rip)".
 func (p amd64) memory(s *step, arg x86asm.Arg) (base int8, offset int64, ok bool) {
@@ -195,7 +206,12 @@ func (p amd64) effect(s *step, inst *x86asm.Inst) {
 	}
 	imm, isImm := inst.Args[1].(x86asm.Imm)
 	switch inst.Op {
-	case x86asm.CMP, x86asm.TEST, x86asm.BT, x86asm.NOP, x86asm.PAUSE, x86asm.LFENCE, x86asm.MFENCE, x86asm.SFENCE:
+	case x86asm.TEST, x86asm.CMP:
+		if dst != noRegister && bits >= 32 && (inst.Op == x86asm.TEST && dst == src && srcBits == bits || inst.Op == x86asm.CMP && isImm && imm == 0) {
+			s.form, s.from = isTested, dst
+		}
+		return
+	case x86asm.BT, x86asm.NOP, x86asm.PAUSE, x86asm.LFENCE, x86asm.MFENCE, x86asm.SFENCE:
 		return
 	case x86asm.PUSH:
 		s.form, s.from = isPush, dst
@@ -232,6 +248,10 @@ func (p amd64) effect(s *step, inst *x86asm.Inst) {
 		s.base, s.offset, s.wipes = base, offset, uint8(min(inst.MemBytes, 64))
 	}
 	if bits < 32 {
+		if _, low := inst.Args[0].(x86asm.Reg); low && isImm && inst.Op == x86asm.MOV && isLow(inst.Args[0].(x86asm.Reg)) {
+			s.form, s.dst, s.value = isByte, dst, uint64(imm)&0xff
+			return
+		}
 		s.kills = mask(dst) | implied(inst.Op)
 		return
 	}

@@ -78,8 +78,14 @@ func branches64(s *step, w uint32) {
 		if w>>31 == 1 {
 			s.kind = call
 		}
-	case w&0xfe000000 == 0x54000000, w&0x7e000000 == 0x34000000: // b.cond, cbz
+	case w&0xfe000000 == 0x54000000, w&0x7e000000 == 0x34000000: // b.cond, cbz, cbnz
 		s.kind, s.to = branch, s.at+signed(w>>5, 19)<<2
+		if w&0x40000000 == 0 && w&31 != 31 {
+			s.form, s.from, s.zero = isTested, int8(w&31), there
+			if w>>24&1 == 1 {
+				s.zero = next
+			}
+		}
 	case w&0x7e000000 == 0x36000000: // tbz
 		s.kind, s.to = branch, s.at+signed(w>>5, 14)<<2
 	case w&0xfe000000 == 0xd6000000:

@@ -156,8 +156,13 @@ func (q question) settle(steps []step, blocks []block, of []int32, index func(ui
 			for i := b.from; i < b.to; i++ {
 				s.apply(&steps[i], abi)
 			}
+			zero, at0 := tested(steps[b.from:b.to])
 			for _, next := range follow(steps, b, of, index) {
-				t := &blocks[next]
+				t, s := &blocks[next], s
+				if at0 == steps[t.from].at {
+					s = s.clone()
+					s.regs[zero] = number(0)
+				}
 				if t.in == nil {
 					t.in = s.clone()
 				} else if !t.in.merge(s) {
@@ -169,6 +174,35 @@ func (q question) settle(steps []step, blocks []block, of []int32, index func(ui
 		}
 	}
 	return rounds
+}
+
+// tested returns the register that is 0 where the branch at the end of a block
+// leads one of its two ways, and the start of that way; or 0.
+func tested(steps []step) (register int8, zero uint64) {
+	last := &steps[len(steps)-1]
+	if last.zero == neither || last.to == last.next() {
+		return noRegister, 0
+	}
+	to := last.to
+	if last.zero == next {
+		to = last.next()
+	}
+	for i := len(steps) - 1; i >= 0; i-- {
+		p := &steps[i]
+		if p.form == isTested {
+			for _, between := range steps[i+1:] {
+				if between.dst == p.from || between.kills>>p.from&1 == 1 {
+					return noRegister, 0
+				}
+			}
+			return p.from, to
+		}
+		// Of what may be between, loads and stores leave the flags alone.
+		if i < len(steps)-1 && p.form != isLoad && p.form != isStore && (p.form != isCopy || p.from == p.dst) {
+			break
+		}
+	}
+	return noRegister, 0
 }
 
 // padding reports whether steps do nothing and lead nowhere but on.

@@ -58,6 +58,10 @@ func TestNumbers(t *testing.T) {
 		{"one of two, by a conditional move", [][]byte{{
 			0xb8, 82, 0, 0, 0, 0xb9, 87, 0, 0, 0, 0x0f, 0x44, 0xc1, 0x0f, 0x05, 0xc3,
 		}}, map[int][]uint64{0: {82, 87}}, nil},
+		{"zero, for it was tested", [][]byte{{0x48, 0x89, 0xf8, 0x48, 0x85, 0xc0, 0x74, 0x01, 0xc3, 0x0f, 0x05, 0xc3}}, map[int][]uint64{0: {0}}, nil},
+		{"zero, for it was compared", [][]byte{{0x89, 0xf8, 0x83, 0xf8, 0x00, 0x75, 0x02, 0x0f, 0x05, 0xc3}}, map[int][]uint64{0: {0}}, nil},
+		{"a byte of a number", [][]byte{{0x31, 0xc0, 0xb0, 56, 0x0f, 0x05, 0xc3}}, map[int][]uint64{0: {56}}, nil},
+		{"a byte of what is not known", [][]byte{{0x48, 0x8b, 0x05, 0, 0, 0, 0, 0xb0, 56, 0x0f, 0x05, 0xc3}}, nil, []int{0}},
 		{"a call changes registers", [][]byte{slices.Concat([]byte{0xb8, 39, 0, 0, 0}, callTo(0, 5, 1), []byte{0x0f, 0x05, 0xc3}), {0xc3}}, nil, []int{0}},
 		{"but not those that it saves", [][]byte{
 			slices.Concat([]byte{push, 0xbd, 39, 0, 0, 0}, callTo(0, 6, 1), []byte{0x89, 0xe8, 0x0f, 0x05, pop, 0xc3}), {0xc3},
@@ -116,6 +120,7 @@ func TestNumbersARM64(t *testing.T) {
 		{"movz", words(0xd2801588, svc, ret), []uint64{172}},
 		{"a pattern of bits", words(0xb27d0be8, svc, ret), []uint64{56}},
 		{"a copy", words(0x52800ae1, 0x2a0103e8, svc, ret), []uint64{87}},
+		{"zero, for it was tested", words(0xaa0003e8, 0xb4000048, ret, svc, ret), []uint64{0}},
 		{"by the stack", words(0xd2800ae0, 0xf90007e0, 0xf94007e8, svc, ret), []uint64{87}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -31,7 +31,18 @@ const (
 	isEither       // what it was, or a copy of register from
 	isPush         // register from, or value without one, onto the stack
 	isPop          // off the stack
+	isByte         // what it was, but for the last byte, which is value
+	isTested       // nothing: register from is compared with 0
 	isStore        // of register from, or value without one, to memory at base plus offset, or at offset without one
+)
+
+// isZero tells which way of a branch is that of a zero.
+type isZero uint8
+
+const (
+	neither isZero = iota
+	there          // where it leads to
+	next           // what follows
 )
 
 // step is one instruction, as far as it matters here.
@@ -43,6 +54,7 @@ type step struct {
 	last    bool   // a call that does not come back
 	idle    bool   // it does nothing: padding
 	bad     bool   // it is no instruction, or none that is known
+	zero    isZero // of a branch: when what was tested is 0
 	to      uint64 // of a jump, a branch or a call, if known
 	slot    uint64 // memory that holds the target instead
 

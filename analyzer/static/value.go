@@ -69,6 +69,19 @@ func (v value) plus(n uint64) value {
 	return value{kind: unknown}
 }
 
+// byte replaces the last byte of it.
+func (v value) byte(b uint64) value {
+	if v.kind != numbers {
+		return value{kind: unknown}
+	}
+	set := make([]uint64, len(v.set))
+	for i, x := range v.set {
+		set[i] = x&^0xff | b
+	}
+	slices.Sort(set)
+	return value{kind: numbers, set: slices.Compact(set)}
+}
+
 // low is the lower half of it. An argument that is a number of a system call
 // has nothing in the upper half.
 func (v value) low() value {
@@ -244,6 +257,8 @@ func (s *state) apply(p *step, abi convention) {
 			base = s.regs[p.from]
 		}
 		result = s.load(base, int64(p.value))
+	case isByte:
+		result = s.regs[p.dst].byte(p.value)
 	case isEither:
 		result = join(s.regs[max(p.dst, 0)], of(p.from))
 	case isPush:

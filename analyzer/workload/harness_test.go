@@ -27,6 +27,13 @@ func newLab(t *testing.T, image string) *lab {
 	return &lab{t, s, i}
 }
 
+// labOf loads the image of a docker-archive.
+func labOf(t *testing.T, archive string) *lab {
+	t.Helper()
+	s, i := stage.Load(t, archive)
+	return &lab{t, s, i}
+}
+
 // job is one that runs the image's own command, or the given one.
 func (l *lab) job(t *testing.T, args ...string) Job {
 	t.Helper()

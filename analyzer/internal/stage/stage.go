@@ -39,6 +39,12 @@ func New(t *testing.T, image string) (*store.Store, store.Image) {
 	if _, err := os.Stat(archive); err != nil {
 		Missing(t, "the test image %s: %v (LPM_TEST_IMAGES names the folder; make images builds them)", image, err)
 	}
+	return Load(t, archive)
+}
+
+// Load is [New] with the image of a docker-archive.
+func Load(t *testing.T, archive string) (*store.Store, store.Image) {
+	t.Helper()
 	s, err := store.Open(filepath.Join(t.TempDir(), "store"), store.Options{RangeUnpack: InRange})
 	if err != nil {
 		t.Fatal(err)
