@@ -217,7 +217,7 @@ func padding(steps []step) bool {
 
 // nowhere is where nothing is known.
 func nowhere() *state {
-	s := &state{stack: map[int64]value{}}
+	s := &state{}
 	for r := range s.regs {
 		s.regs[r] = value{kind: unknown}
 	}

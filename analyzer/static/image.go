@@ -75,7 +75,7 @@ func loadImage(r io.ReaderAt) (*image, error) {
 	if len(e.Progs) > maxSegments || len(e.Sections) > maxSections {
 		return nil, fmt.Errorf("%d segments and %d sections: %w", len(e.Progs), len(e.Sections), errTooLarge)
 	}
-	if err := m.load(e); err != nil {
+	if err := m.load(e, r); err != nil {
 		return nil, err
 	}
 	for _, s := range e.Sections {
@@ -101,8 +101,12 @@ func isStubs(name string) bool {
 
 // load reads the segments. Those that a file lists are sorted and apart, or
 // else the loader refuses it.
-func (m *image) load(e *elf.File) error {
+func (m *image) load(e *elf.File, r io.ReaderAt) error {
 	total, interpreter := uint64(0), uint64(0)
+	held := uint64(0)
+	if sized, ok := r.(interface{ Size() int64 }); ok {
+		held = uint64(sized.Size())
+	}
 	for _, p := range e.Progs {
 		if p.Type == elf.PT_GNU_EH_FRAME {
 			m.frames = p.Vaddr
@@ -122,7 +126,7 @@ func (m *image) load(e *elf.File) error {
 		if p.Vaddr+p.Filesz < p.Vaddr {
 			return errors.New("a segment beyond the end of memory")
 		}
-		data, err := readAll(p.Open(), p.Filesz)
+		data, err := readAll(p.Open(), p.Filesz, held)
 		if err != nil {
 			return fmt.Errorf("reading a segment: %w", err)
 		}
@@ -140,10 +144,16 @@ func (m *image) load(e *elf.File) error {
 	return nil
 }
 
-// readAll reads what a header promises, and no more memory than there is
-// data: a file of 100 bytes may promise a terabyte.
-func readAll(r io.Reader, size uint64) ([]byte, error) {
+// readAll reads what a header promises, and takes no more memory than there
+// is data: a file of 100 bytes may promise a terabyte. A file holds so many
+// bytes, as far as known.
+func readAll(r io.Reader, size, held uint64) ([]byte, error) {
 	const chunk = 16 << 20
+	if size <= held {
+		data := make([]byte, size)
+		_, err := io.ReadFull(r, data)
+		return data, err
+	}
 	data := make([]byte, 0, min(size, chunk))
 	for uint64(len(data)) < size {
 		n := min(size-uint64(len(data)), chunk)
@@ -158,14 +168,13 @@ func readAll(r io.Reader, size uint64) ([]byte, error) {
 
 // segmentOf returns the segment that holds an address, or nil.
 func (m *image) segmentOf(addr uint64) *segment {
-	i, found := slices.BinarySearchFunc(m.segments, addr, func(s segment, a uint64) int { return cmp.Compare(s.addr, a) })
-	if !found {
-		i--
+	// There are a handful: a search in halves takes longer.
+	for i := range m.segments {
+		if s := &m.segments[i]; addr-s.addr < uint64(len(s.data)) {
+			return s
+		}
 	}
-	if i < 0 || addr >= m.segments[i].end() {
-		return nil
-	}
-	return &m.segments[i]
+	return nil
 }
 
 // code reports whether an address is executable.

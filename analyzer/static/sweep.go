@@ -238,15 +238,13 @@ func (w *sweeper) function(c *code, f *function) {
 	text := c.tail(f.from)
 	furthest, tables := f.from, false
 	var s step
-	quick, _ := c.cpu.(skipper)
+	eye, _ := c.cpu.(quick)
 	for at := f.from; at < f.to; at += uint64(s.size) {
-		if quick != nil {
-			if n := quick.skip(text[at-f.from:]); n > 0 {
-				s = step{at: at, size: uint8(n)}
-				continue
-			}
+		if eye == nil || !eye.glance(&s, text[at-f.from:], at) {
+			c.cpu.decode(&s, text[at-f.from:], at)
+		} else if s.kind == plain && s.refers|s.reads == 0 {
+			continue
 		}
-		c.cpu.decode(&s, text[at-f.from:], at)
 		if c.arch == "arm64" {
 			w.track(&s, c.cpu.convention())
 		}

@@ -1,6 +1,9 @@
 package static
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // value is what is known of a register or a place on the stack.
 type value struct {
@@ -107,7 +110,7 @@ type state struct {
 const maxPlaces = 1024
 
 func begin(abi convention) *state {
-	s := &state{stack: map[int64]value{}}
+	s := &state{}
 	for r := range s.regs {
 		s.regs[r] = value{kind: argument, reg: int8(r)}
 	}
@@ -116,11 +119,7 @@ func begin(abi convention) *state {
 }
 
 func (s *state) clone() *state {
-	c := &state{regs: s.regs, full: s.full, stack: make(map[int64]value, len(s.stack))}
-	for at, v := range s.stack {
-		c.stack[at] = v
-	}
-	return c
+	return &state{regs: s.regs, full: s.full, stack: maps.Clone(s.stack)}
 }
 
 // merge adds another way to here, and reports whether that changes anything.
@@ -196,6 +195,9 @@ func (s *state) write(at int64, v value) bool {
 		changed := !s.full
 		s.full = true
 		return changed
+	}
+	if s.stack == nil {
+		s.stack = map[int64]value{}
 	}
 	s.stack[at] = v
 	return true
