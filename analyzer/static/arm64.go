@@ -205,6 +205,9 @@ func memory64(s *step, w uint32) {
 	case w&0xbfc00000 == 0xb9400000: // ldr [rn, #imm]
 		load(uint64(w>>10&0xfff) << (w >> 30))
 		s.to32, s.width = w>>30 == 2, 8
+	case w&0xffc00000 == 0xb9800000: // ldrsw; of a number that is 32 bits the upper half is nothing
+		load(uint64(w>>10&0xfff) << 2)
+		s.to32, s.width = true, 8
 	case w&0xbfc00000 == 0xb9000000: // str
 		store(uint64(w>>10&0xfff) << (w >> 30))
 		s.to32 = w>>30 == 2

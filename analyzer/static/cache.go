@@ -12,7 +12,7 @@ import (
 
 // version is that of what is kept: of the analysis and of its format. A
 // change of either takes a new one.
-const version = 2
+const version = 3
 
 // Bounds of what is kept.
 const (

@@ -121,6 +121,7 @@ func TestNumbersARM64(t *testing.T) {
 		{"a pattern of bits", words(0xb27d0be8, svc, ret), []uint64{56}},
 		{"a copy", words(0x52800ae1, 0x2a0103e8, svc, ret), []uint64{87}},
 		{"zero, for it was tested", words(0xaa0003e8, 0xb4000048, ret, svc, ret), []uint64{0}},
+		{"by the stack, with its sign", words(0xd2800ae0, 0xf90007e0, 0xb9800be8, svc, ret), []uint64{87}},
 		{"by the stack", words(0xd2800ae0, 0xf90007e0, 0xf94007e8, svc, ret), []uint64{87}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
