@@ -124,6 +124,10 @@ func mountConstant(name string) (uint64, bool) {
 
 func processConstant(name string) (uint64, bool) {
 	switch name {
+	case "CLONE_FILES":
+		return unix.CLONE_FILES, true
+	case "CLONE_PARENT":
+		return unix.CLONE_PARENT, true
 	case "CLONE_NEWCGROUP":
 		return unix.CLONE_NEWCGROUP, true
 	case "CLONE_NEWIPC":

@@ -185,7 +185,7 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 		}
 	}
 	if ch.hello == nil {
-		number, err := c.announced()
+		number, err := c.announced(c.pidfd)
 		if err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 		return fmt.Errorf("waiting for the program's process: %w", err)
 	}
 	if !ok {
-		_, err := c.announced() // why there is none
+		_, err := c.announced(c.pidfd) // why there is none
 		return err
 	}
 	// It waits for this process, so that its id is its own.
@@ -210,11 +210,11 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 	return c.takeListener(c.program, number)
 }
 
-// announced waits for what the child has to say, which is the number of its
-// listener unless something failed.
-func (c *Container) announced() (number int, err error) {
+// announced waits for what the child that a pidfd stands for has to say, which
+// is the number of its listener unless something failed.
+func (c *Container) announced(child *os.File) (number int, err error) {
 	// This process may have the pipe's other end too.
-	p := [...]unix.PollFd{{Fd: int32(c.status.Fd()), Events: unix.POLLIN}, {Fd: int32(c.pidfd.Fd()), Events: unix.POLLIN}}
+	p := [...]unix.PollFd{{Fd: int32(c.status.Fd()), Events: unix.POLLIN}, {Fd: int32(child.Fd()), Events: unix.POLLIN}}
 	for {
 		_, err := unix.Poll(p[:], -1)
 		if errors.Is(err, unix.EINTR) {

@@ -80,6 +80,8 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_SETGROUPS, true
 	case "sethostname":
 		return unix.SYS_SETHOSTNAME, true
+	case "setns":
+		return unix.SYS_SETNS, true
 	case "setresgid":
 		return unix.SYS_SETRESGID, true
 	case "setresuid":

@@ -20,8 +20,8 @@ import (
 type Program struct {
 	namespaces Namespaces
 	calls      []call
-	// first is where the calls of a first process begin that is not the
-	// program (see [plan.Init]), which comes out of the fork among the calls
+	// first is where the calls of a process begin that is not the program
+	// (see [plan.Init] and [plan.Join]), which comes out of the fork among the calls
 	// before them. Without one it is the number of calls.
 	first int
 	// program and ended are slots of that process: of the one that it waits
@@ -110,18 +110,21 @@ const (
 	openSealedEnd
 	openHello
 	openEnded // a number that the kernel writes, and no descriptor
+	// This one is there, with a hello, where the container runs already.
+	openContainer
 	opens
 )
 
 // opened returns the names that plans give those descriptors, in the order of
 // their slots.
-func opened(init bool) []string {
+func opened(several bool) []string {
 	names := [opens]string{
 		openStdin: "stdin", openStdout: "stdout", openStderr: "stderr",
 		openParent: "parent", openParentEnd: "parentEnd", openStatus: "status",
 		openSealed: "sealed", openSealedEnd: "sealedEnd", openHello: "hello", openEnded: "ended",
+		openContainer: "container",
 	}
-	if !init {
+	if !several {
 		return names[:openSealed]
 	}
 	return names[:]
@@ -132,7 +135,7 @@ func opened(init bool) []string {
 const loopCalls = 4
 
 // hasInit reports whether the first process is not the program.
-func (p *Program) hasInit() bool { return p.first < len(p.calls) }
+func (p *Program) hasInit() bool { return p.first < len(p.calls) && p.ended != 0 }
 
 // Given is what a prepared program is completed with at each launch.
 type Given struct {
@@ -272,12 +275,16 @@ type Filters struct {
 
 // Compile translates a plan's operations, those of its Init included.
 func Compile(p *plan.Plan, filters Filters) (*Program, error) {
-	c, err := compile(p.Operations(), opened(p.Init != nil), filters)
+	c, err := compile(p.Operations(), opened(p.Init != nil || p.Join != nil), filters)
 	if err == nil {
 		c.namespaces, err = namespaces(p.Namespaces)
 	}
-	if err == nil && p.Init != nil {
+	switch {
+	case err != nil:
+	case p.Init != nil:
 		err = c.split(len(p.Ops))
+	case p.Join != nil:
+		c.first = len(p.Ops)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("translating the plan: %w", err)

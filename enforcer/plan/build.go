@@ -50,6 +50,8 @@ type builder struct {
 	// attached are the mounts of the new root, by where they are; their
 	// descriptors stay open until the program is executed.
 	attached map[string]Arg
+	// joins tells that the process is a further one of a container.
+	joins bool
 }
 
 // choices puts the caller's choices in the place of what the manifest leaves

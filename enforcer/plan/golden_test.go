@@ -89,24 +89,27 @@ func everything(r *plan.Request) {
 // TestGolden prints whole plans, so that a change of what is done to a
 // container is a change that can be read.
 func TestGolden(t *testing.T) {
+	record := func(r *plan.Request) {
+		r.Mode, r.Manifest = plan.Record, nil
+		r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []manifest.Syscall{{Name: "read"}, {Name: "write"}}
+	}
 	tests := []struct {
 		name   string
+		plan   func(plan.Request) (*plan.Plan, error)
 		change func(r *plan.Request)
 	}{
-		{"least", nil},
-		{"everything", everything},
-		{"init", func(r *plan.Request) {
+		{"least", plan.New, nil},
+		{"everything", plan.New, everything},
+		{"init", plan.New, func(r *plan.Request) {
 			r.Options.Init, r.Options.TTY, r.Options.Console = true, true, "/dev/pts/3"
 			r.Manifest.Resources.PIDs = 10
 		}},
-		{"record", func(r *plan.Request) {
-			r.Mode, r.Manifest = plan.Record, nil
-			r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []manifest.Syscall{{Name: "read"}, {Name: "write"}}
-		}},
+		{"record", plan.New, record},
+		{"join", plan.NewJoin, record},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p, err := plan.New(request(test.change))
+			p, err := test.plan(request(test.change))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,6 +171,12 @@ func print(p *plan.Plan) string {
 		fmt.Fprintln(&b, "init", p.Init.Filter)
 	}
 	for _, op := range p.Init.All() {
+		fmt.Fprintln(&b, op)
+	}
+	if p.Join != nil {
+		fmt.Fprintln(&b, "join")
+	}
+	for _, op := range p.Join.All() {
 		fmt.Fprintln(&b, op)
 	}
 	return b.String()

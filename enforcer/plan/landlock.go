@@ -78,6 +78,12 @@ func (b *builder) landlockWants() (wanted []string, noFiles string) {
 	// A program may make Landlock domains of its own, and what those refuse
 	// would go to the host's audit log, as often as the program likes.
 	wanted = []string{scopeAbstract, scopeSignal, logNoSubdomains}
+	if b.joins {
+		// Its domain is beside that of the container's others, and a health
+		// check may end the program that it finds sick. Who is outside of the
+		// container it cannot name.
+		wanted = slices.DeleteFunc(wanted, func(w string) bool { return w == scopeSignal })
+	}
 	if b.Mode == Record {
 		return wanted, "what a recorded program does is watched, and not refused"
 	}

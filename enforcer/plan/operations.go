@@ -109,11 +109,15 @@ func (b *builder) seal() error {
 	// process undumpable, so that the parent could not take the listener.
 	// With an init, that one stays so, and another process has the listener.
 	b.do(about, "prctl", flags("PR_SET_PDEATHSIG"), flags("SIGKILL"), null(), null(), null())
+	// So it is where the process joins others.
 	dumpable := number(1)
-	if b.Options.Init {
+	if b.Options.Init || b.joins {
 		dumpable = null()
 	}
 	b.do(about, "prctl", flags("PR_SET_DUMPABLE"), dumpable, null(), null(), null())
+	if b.joins {
+		return nil // it ends with the container, if not before
+	}
 	b.do(about, "read", fd("parent"), structure(Field{Name: "byte", Size: 1, Value: null()}), number(1)).Want = "EAGAIN"
 	return nil
 }

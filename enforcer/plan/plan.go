@@ -43,6 +43,9 @@ type Plan struct {
 	// Init, where not nil, is what the container's first process does while
 	// the program runs, which is then its child.
 	Init *Init `json:"init,omitempty"`
+	// Join, where not nil, is what the process does that makes the program's in
+	// a container which runs already.
+	Join *Join `json:"join,omitempty"`
 	// Filters are loaded as one program: what each allows, the next decides.
 	// The program has the supervisor's listener.
 	Filters []Filter `json:"filters"`
@@ -61,9 +64,9 @@ type Plan struct {
 	Unenforced []string `json:"unenforced,omitempty"`
 }
 
-// Operations returns Ops and those of Init, in the order in which a failure
+// Operations returns Ops and those of Init or Join, in the order in which a failure
 // counts them.
-func (p *Plan) Operations() []Op { return slices.Concat(p.Ops, p.Init.All()) }
+func (p *Plan) Operations() []Op { return slices.Concat(p.Ops, p.Init.All(), p.Join.All()) }
 
 // Give returns the plan with another command line and environment, and another
 // path of the terminal. Nothing else of a plan depends on them, but for the
