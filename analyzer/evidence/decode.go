@@ -148,7 +148,7 @@ func memberNames(t reflect.Type) map[string]bool {
 	var walk func(reflect.Type)
 	walk = func(t reflect.Type) {
 		switch t.Kind() {
-		case reflect.Slice:
+		case reflect.Slice, reflect.Pointer:
 			walk(t.Elem())
 		case reflect.Struct:
 			for i := range t.NumField() {

@@ -90,6 +90,19 @@ type Workload struct {
 	Command []string `json:"command,omitempty"`
 	// Exercise is the command that exercised it from the host's side.
 	Exercise string `json:"exercise,omitempty"`
+	// Healthcheck is what the image's health check came to; nil where none
+	// was run.
+	Healthcheck *Healthcheck `json:"healthcheck,omitempty"`
+}
+
+// Healthcheck is a health check that was run in the container meanwhile.
+type Healthcheck struct {
+	// Test is the program and its arguments, as started.
+	Test []string `json:"test"`
+	// Runs is how often it was run to its end, and Failed how often of these
+	// it did not pass.
+	Runs   uint64 `json:"runs"`
+	Failed uint64 `json:"failed,omitempty"`
 }
 
 // Identity is who the program was, in ids of the container.
@@ -103,6 +116,9 @@ type Identity struct {
 // Seen says how often something happened, how soon and by whom.
 type Seen struct {
 	Count uint64 `json:"count"`
+	// Check is how often of these it was the image's health check, or what
+	// that started.
+	Check uint64 `json:"check,omitempty"`
 	// First is when it first happened, in milliseconds after the start, at most
 	// [MaxDuration].
 	First int64 `json:"first"`

@@ -18,6 +18,9 @@ func (r *Record) Validate() error {
 	c.that(r.Architecture == "amd64" || r.Architecture == "arm64", "architecture: %q is neither amd64 nor arm64", r.Architecture)
 	c.that(r.Kernel != "", "kernel: missing")
 	c.that(r.Recorder == "" || r.Recorder == "seccomp" || r.Recorder == "ebpf", "recorder: %q is neither seccomp nor ebpf", r.Recorder)
+	if h := r.Workload.Healthcheck; h != nil {
+		c.that(h.Failed <= h.Runs, "workload.healthcheck.failed: %d is more than the runs", h.Failed)
+	}
 	c.that(r.Duration >= 0 && r.Duration <= MaxDuration, "duration: %d is not from 0 to %d", r.Duration, int64(MaxDuration))
 	switch r.Network {
 	case manifest.NetworkNone, manifest.NetworkPrivate, manifest.NetworkHost:
@@ -141,6 +144,7 @@ func (c *checker) that(ok bool, format string, args ...any) {
 
 func (c *checker) seen(at string, s Seen) {
 	c.that(s.Count > 0, "%s.count: 0", at)
+	c.that(s.Check <= s.Count, "%s.check: %d is more than the count", at, s.Check)
 	c.that(s.First >= 0 && s.First <= MaxDuration, "%s.first: %d is not from 0 to %d", at, s.First, int64(MaxDuration))
 	c.that(len(s.Programs) <= MaxPrograms, "%s.programs: more than %d", at, MaxPrograms)
 }

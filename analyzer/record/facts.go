@@ -33,6 +33,7 @@ type occasion struct {
 	ms      int64
 	program string
 	count   uint64 // 0 is one
+	check   bool   // the image's health check did it
 }
 
 type callKey struct {
@@ -129,6 +130,9 @@ func (f *facts) see(s *evidence.Seen, o occasion) {
 		s.First = ms
 	}
 	s.Count += max(1, o.count)
+	if o.check {
+		s.Check += max(1, o.count)
+	}
 	if f.watch.on {
 		f.watch.seen = append(f.watch.seen, s)
 	}

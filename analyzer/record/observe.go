@@ -55,8 +55,10 @@ func ChangedPaths(name string) []PathArg {
 type Observed struct {
 	Name string
 	Args [6]uint64
-	// By is the path of the program that made it.
-	By string
+	// By is the path of the program that made it, Check whether that was run
+	// by the image's health check.
+	By    string
+	Check bool
 	// At is how long after the start it was made first, Count how often.
 	At    time.Duration
 	Count uint64
@@ -122,12 +124,19 @@ type observing struct {
 	moment occasion
 }
 
+// Doer is who did something: a program by its path, and whether it was run by the
+// image's health check.
+type Doer struct {
+	Program string
+	Check   bool
+}
+
 // Observe notes what a call does beside being made. That it was made is for
 // [Recorder.ObserveCall].
 func (r *Recorder) Observe(o *Observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.moment(o.By, o.At, o.Count)
+	r.moment(Doer{o.By, o.Check}, o.At, o.Count)
 	r.observing.see(o)
 	c := call{process: o, name: o.Name, args: o.Args, by: o.By}
 	if err := r.noteEffects(c); err != nil {
@@ -137,10 +146,10 @@ func (r *Recorder) Observe(o *Observed) {
 
 // ObserveCall notes that a call was made, with the values of its recorded
 // arguments.
-func (r *Recorder) ObserveCall(arch string, number int, args []evidence.Arg, program string, at time.Duration, count uint64) {
+func (r *Recorder) ObserveCall(arch string, number int, args []evidence.Arg, by Doer, at time.Duration, count uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.moment(program, at, count)
+	o := r.moment(by, at, count)
 	name := ""
 	if arch == r.options.Architecture {
 		info, _ := manifest.SyscallByNumber(arch, number)
@@ -154,7 +163,7 @@ func (r *Recorder) ObserveCall(arch string, number int, args []evidence.Arg, pro
 
 // ObserveProgram notes that a program was executed, by another one or, where
 // that is empty, as the container's first.
-func (r *Recorder) ObserveProgram(p evidence.Program, by string, at time.Duration, count uint64) {
+func (r *Recorder) ObserveProgram(p evidence.Program, by Doer, at time.Duration, count uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.Path, p.As, p.Interpreter = text(p.Path), text(p.As), text(p.Interpreter)
@@ -181,7 +190,7 @@ func (r *Recorder) ObserveFirst(running string, script bool) {
 			p.Path, p.As = text(running), p.Path
 		}
 	}
-	r.noteProgram(p, r.moment("", 0, 1))
+	r.noteProgram(p, r.moment(Doer{}, 0, 1))
 }
 
 // ObserveLibrary notes a shared object that a process has mapped.
@@ -192,12 +201,31 @@ func (r *Recorder) ObserveLibrary(name string) {
 }
 
 // ObserveCapability notes a check that the kernel has passed for a capability.
-func (r *Recorder) ObserveCapability(name, example, program string, at time.Duration, count uint64) {
+func (r *Recorder) ObserveCapability(name, example string, by Doer, at time.Duration, count uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := entry(&r.facts, r.facts.capabilities, "capabilities", maxOthers, name,
 		evidence.Capability{Name: name, Example: text(example)}, example)
-	r.facts.see(&n.Seen, r.moment(program, at, count))
+	r.facts.see(&n.Seen, r.moment(by, at, count))
+}
+
+// ObserveSignal notes a signal that a process has sent to others by a call.
+func (r *Recorder) ObserveSignal(call string, number uint64, to evidence.Target, by Doer, at time.Duration, count uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if number > maxSignal {
+		return
+	}
+	r.noteSent(call, int(number), to, r.moment(by, at, count))
+}
+
+// ObserveAnswer notes what a message says that came from a name server's port.
+func (r *Recorder) ObserveAnswer(message []byte, by Doer, at time.Duration, count uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if name, addresses, err := parseAnswer(message); err == nil && len(addresses) > 0 {
+		r.noteName(name, addresses, r.moment(by, at, count))
+	}
 }
 
 // Took reports whether a process has switched to an id that was not its own.
@@ -224,14 +252,14 @@ func (r *Recorder) Refuse(c *supervise.Call) supervise.Verdict {
 	program := c.Program()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	note := r.facts.call(callKey{arch, number}, info.Name, r.moment(program, r.now().Sub(r.started), 1))
+	note := r.facts.call(callKey{arch, number}, info.Name, r.moment(Doer{Program: program}, r.now().Sub(r.started), 1))
 	note.Refused = unix.ErrnoName(refused)
 	return supervise.Verdict{Errno: refused}
 }
 
 // moment says when and how often what is noted next happened.
-func (r *Recorder) moment(program string, at time.Duration, count uint64) occasion {
-	r.observing.moment = occasion{ms: at.Milliseconds(), program: program, count: count}
+func (r *Recorder) moment(by Doer, at time.Duration, count uint64) occasion {
+	r.observing.moment = occasion{ms: at.Milliseconds(), program: by.Program, count: count, check: by.Check}
 	return r.observing.moment
 }
 

@@ -126,12 +126,12 @@ func TestObserveCountsAndFirst(t *testing.T) {
 	}
 	r.Begin(time.Now())
 	args := []evidence.Arg{{Arg: 0, Value: 2}}
-	r.ObserveCall("amd64", 41, args, "/b", 9*time.Millisecond, 3)
-	r.ObserveCall("amd64", 41, args, "/a", 4*time.Millisecond, 1)
-	r.ObserveCapability("CAP_CHOWN", "chown", "/a", time.Millisecond, 2)
-	r.ObserveProgram(evidence.Program{Path: "/a"}, "/b", time.Millisecond, 7)
+	r.ObserveCall("amd64", 41, args, Doer{Program: "/b"}, 9*time.Millisecond, 3)
+	r.ObserveCall("amd64", 41, args, Doer{Program: "/a", Check: true}, 4*time.Millisecond, 1)
+	r.ObserveCapability("CAP_CHOWN", "chown", Doer{Program: "/a"}, time.Millisecond, 2)
+	r.ObserveProgram(evidence.Program{Path: "/a"}, Doer{Program: "/b"}, time.Millisecond, 7)
 	record := r.Record()
-	want := evidence.Seen{Count: 4, First: 4, Programs: []string{"/a", "/b"}}
+	want := evidence.Seen{Count: 4, Check: 1, First: 4, Programs: []string{"/a", "/b"}}
 	if len(record.Calls) != 1 || record.Calls[0].Name != "socket" || !reflect.DeepEqual(record.Calls[0].Seen, want) || !reflect.DeepEqual(record.Calls[0].Values[0].Seen, want) {
 		t.Errorf("calls %+v", record.Calls)
 	}

@@ -62,6 +62,8 @@ type Recorder struct {
 	uses    uses
 	moving  moving
 	askers  map[string]bool // programs that ask for names
+	// probes are the processes of health checks.
+	probes map[int]bool
 	// observing is not nil where another recorder tells this one what it has
 	// seen.
 	observing *observing
@@ -81,7 +83,7 @@ func newRecorder(o Options, w world) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checks: checks{}, threads: newThreads(), uses: newUses(), askers: map[string]bool{}}
+	r := &Recorder{options: o, world: w, now: o.Now, facts: newFacts(), checks: checks{}, threads: newThreads(), uses: newUses(), askers: map[string]bool{}, probes: map[int]bool{}}
 	// A record that could not be encoded at the end is refused now.
 	if err := r.Record().Validate(); err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
@@ -122,6 +124,8 @@ type call struct {
 	args [6]uint64
 	by   string // the calling program
 	now  time.Time
+	// check says that the caller is of the image's health check.
+	check bool
 }
 
 func (r *Recorder) decide(auditArch uint32, number int, c call) supervise.Verdict {
@@ -234,7 +238,7 @@ func (r *Recorder) at(c call) occasion {
 	if r.observing != nil {
 		return r.observing.moment
 	}
-	return occasion{ms: c.now.Sub(r.started).Milliseconds(), program: c.by}
+	return occasion{ms: c.now.Sub(r.started).Milliseconds(), program: c.by, check: c.check}
 }
 
 // AddLost adds events that took effect but never reached the recorder. The

@@ -36,7 +36,7 @@ func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) err
 	lastTime := r.now()
 	for {
 		started := time.Now()
-		s, err := take(pid, r.peakOfMemory())
+		s, err := take(pid, r.probing(), r.peakOfMemory())
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			return nil
 		}
@@ -75,10 +75,11 @@ func (r *Recorder) keep(s sample, used, since time.Duration) {
 	}
 }
 
-// take reads one sample. Only a missing first process is an error; others
-// come and go. How much memory it is takes the kernel a walk through all of it,
-// which is spared where that cannot be more than the peak so far.
-func take(first int, peak int64) (sample, error) {
+// take reads one sample, of a first process and others that it has not started.
+// Only a missing first process is an error; others come and go. How much memory
+// it is takes the kernel a walk through all of it, which is spared where that
+// cannot be more than the peak so far.
+func take(first int, others []int, peak int64) (sample, error) {
 	var s sample
 	if err := s.add(first); err != nil {
 		return s, err
@@ -101,6 +102,7 @@ func take(first int, peak int64) (sample, error) {
 	if err != nil {
 		return s, err
 	}
+	queue = append(queue, others...)
 	for seen := 0; len(queue) > 0 && seen < maxSampled; seen++ {
 		pid := queue[0]
 		queue = queue[1:]

@@ -21,8 +21,8 @@ func (r *Recorder) noteSignal(c call) error {
 	if c.name == "tgkill" || c.name == "rt_tgsigqueueinfo" {
 		number = c.args[2]
 	}
-	if number > 64 || r.observing != nil {
-		return nil // whom a signal went to is not observed
+	if number > maxSignal || r.observing != nil {
+		return nil // of what is observed it is told apart
 	}
 	cred, err := r.credentials(c)
 	if err != nil {
@@ -49,10 +49,17 @@ func (r *Recorder) noteSignal(c call) error {
 	if c.name == "kill" && int32(c.args[0]) == -1 {
 		to = evidence.Everyone
 	}
-	key := signalKey{int(number), to, c.name}
-	s := entry(&r.facts, r.facts.signals, "signals", maxOthers, key, evidence.Signal{Number: key.number, To: to, Call: c.name})
-	r.facts.see(&s.Seen, r.at(c))
+	r.noteSent(c.name, int(number), to, r.at(c))
 	return nil
+}
+
+// maxSignal is the kernel's last.
+const maxSignal = 64
+
+func (r *Recorder) noteSent(call string, number int, to evidence.Target, o occasion) {
+	key := signalKey{number, to, call}
+	s := entry(&r.facts, r.facts.signals, "signals", maxOthers, key, evidence.Signal{Number: number, To: to, Call: call})
+	r.facts.see(&s.Seen, o)
 }
 
 // targets returns the processes that a signal reaches. Of kill alone the number

@@ -156,7 +156,7 @@ func TestSample(t *testing.T) {
 	if p.Memory < 1<<20 || p.PIDs < 1 {
 		t.Errorf("peaks %+v of a running process", p)
 	}
-	s, err := take(os.Getpid(), 1<<50)
+	s, err := take(os.Getpid(), nil, 1<<50)
 	if err != nil || s.memory != 0 || s.resident < 1<<20 {
 		t.Errorf("below the peak: %+v, %v", s, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/record"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -62,7 +63,14 @@ func (r *Recorder) adopt(pid int) error {
 	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 		return fmt.Errorf("watching process %d: %w", pid, err)
 	}
-	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	engines, err := fromHere(pid)
+	if err == nil && engines {
+		return r.follow(pid, task{State: engine})
+	}
+	program := ""
+	if err == nil {
+		program, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	}
 	if err != nil {
 		// It has ended, and must not be taken for a later one of its number.
 		if err := r.maps.tasks.Delete(uint32(pid)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -71,7 +79,7 @@ func (r *Recorder) adopt(pid int) error {
 		return nil
 	}
 	program = r.root.inside(strings.TrimSuffix(program, " (deleted)"))
-	r.record.ObserveProgram(evidence.Program{Path: rooted(program)}, "", 0, 1)
+	r.record.ObserveProgram(evidence.Program{Path: rooted(program)}, record.Doer{}, 0, 1)
 	r.mapped(pid)
 	r.waitsIn(pid, program)
 	return nil
@@ -127,7 +135,7 @@ func (r *Recorder) waitsIn(pid int, program string) {
 				args = append(args, evidence.Arg{Arg: s.Arg, Value: value & s.Mask})
 			}
 		}
-		r.record.ObserveCall(r.options.Architecture, number, args, program, 0, 1)
+		r.record.ObserveCall(r.options.Architecture, number, args, record.Doer{Program: program}, 0, 1)
 	}
 }
 

@@ -123,6 +123,18 @@ func (i *callInfo) named(name string) {
 		i.Kind, i.Plain, i.Address = kindLimit, 1<<0, 1
 	case "prlimit64":
 		i.Kind, i.Plain, i.Address = kindLimit, 1<<1, 2
+	// Of a signal the two are the process and the signal.
+	case "kill", "rt_sigqueueinfo":
+		i.Kind, i.Address, i.Length = kindSignal, 0, 1
+	case "tgkill", "rt_tgsigqueueinfo":
+		i.Kind, i.Address, i.Length = kindSignal, 0, 2
+	case "pidfd_send_signal":
+		i.Kind, i.Length = kindSignal, 1
+	// Of an answer they are the memory and the sender's address.
+	case "recvfrom":
+		i.Kind, i.Address, i.Length = kindAnswer, 1, 4
+	case "recvmsg":
+		i.Kind, i.Address = kindAnswer, 1
 	case "setuid", "setfsuid", "setgid", "setfsgid", "setreuid", "setregid", "setresuid", "setresgid":
 		i.Kind, i.Plain, i.IDs = kindIDs, 0b111, 1
 	case "setgroups":

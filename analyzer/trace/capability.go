@@ -17,6 +17,7 @@ func (c *code) check(g group, userNS uint32) {
 		key                         = slot(3)
 		number, first, second       = slot(2), slot(1), slot(0)
 		value, context, thread, tmp = slot(5), slot(6), slot(7), slot(9)
+		checking                    = slot(8)
 	)
 	l := c.at
 	granted, tally, notSearched, compat, other := c.name("granted"), c.name("tally"), c.name("not"), c.name("compat"), c.name("other")
@@ -32,6 +33,8 @@ func (c *code) check(g group, userNS uint32) {
 	c.emit(asm.Mov.Reg(asm.R7, asm.R0))
 	c.programOf(asm.R6, asm.R7)
 	c.store(key, asm.R6)
+	c.checking(asm.R1, asm.R7, 16)
+	c.store(checking, asm.R1)
 	for _, s := range []slot{first, second} {
 		c.emit(set(asm.R10, s.offset(), 0))
 	}
@@ -96,6 +99,8 @@ func (c *code) check(g group, userNS uint32) {
 	// The numbers of 32-bit processes are others.
 	c.emit(asm.StoreImm(asm.R10, number.offset(), foreignCall, asm.Word))
 	c.mark(tally)
+	c.load(asm.R1, checking)
+	c.emit(asm.LoadMem(asm.R2, asm.R10, number.offset()+4, asm.Word), asm.Or.Reg(asm.R1, asm.R2), asm.StoreMem(asm.R10, number.offset()+4, asm.R1, asm.Word))
 	c.tally(c.maps.checks, key, value, tmp)
 	c.mark("out")
 	c.finish()

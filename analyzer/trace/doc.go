@@ -14,6 +14,7 @@
 //	sched_process_exec  learns the program
 //	sched_process_exit  forgets the process
 //	cap_capable         counts each (program, call, capability)
+//	signal_generate     keeps to whom a call has sent a signal, for sys_exit
 //
 // Nothing is lost under load, for what happens again is a number that grows:
 // what a call has named is hashed in the kernel, and only a name that was not

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/record"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -56,7 +57,8 @@ func (r *Recorder) drainCounts() error {
 
 func (r *Recorder) noteCount(key countKey, first, count uint64) {
 	arch, number := r.options.Architecture, int(key.Number)
-	if key.Foreign != 0 {
+	const check = 1
+	if key.Foreign&^check != 0 {
 		arch = map[string]string{"amd64": "i386", "arm64": "arm"}[arch]
 	} else if arch == "amd64" && number&x32Bit != 0 {
 		arch, number = "x32", number&^x32Bit
@@ -69,7 +71,7 @@ func (r *Recorder) noteCount(key countKey, first, count uint64) {
 			}
 		}
 	}
-	r.record.ObserveCall(arch, number, args, r.program(key.Program), r.since(first), count)
+	r.record.ObserveCall(arch, number, args, record.Doer{Program: r.program(key.Program), Check: key.Foreign&check != 0}, r.since(first), count)
 }
 
 func (r *Recorder) drainChecks() error {
@@ -96,11 +98,13 @@ func (r *Recorder) noteCheck(key checkKey, first, count uint64) {
 		}
 		call, example = info.Name, info.Name
 	}
-	name, known := capabilityName(key.Capability)
-	if !known || !needed(key.Capability, call, key.Args, r.record.Took) {
+	const check = 1 << 16
+	capability := key.Capability &^ check
+	name, known := capabilityName(capability)
+	if !known || !needed(capability, call, key.Args, r.record.Took) {
 		return
 	}
-	r.record.ObserveCapability(name, example, r.program(key.Program), r.since(first), count)
+	r.record.ObserveCapability(name, example, record.Doer{Program: r.program(key.Program), Check: key.Capability&check != 0}, r.since(first), count)
 }
 
 // drainLosses adds what is missing.

@@ -12,6 +12,9 @@ type group struct {
 	// root's.
 	ID    uint64
 	Level int32
+	// Mounts is the inode number of the container's mount namespace: whoever
+	// comes into the group with a program from elsewhere is the engine's.
+	Mounts uint32
 }
 
 // currentTask leaves a pointer to the current process's task in R0 and goes
@@ -29,7 +32,8 @@ func (c *code) currentTask(g group, key slot, not string) {
 		c.emit(asm.Mov.Imm(asm.R1, g.Level), asm.FnGetCurrentAncestorCgroupId.Call())
 		c.emit(asm.LoadImm(asm.R1, int64(g.ID), asm.DWord), asm.JNE.Reg(asm.R0, asm.R1, not))
 		// The value is a program that is not known, and a state.
-		c.emit(set(asm.R10, (key+value).offset(), 0), set(asm.R10, (key+value-1).offset(), watched))
+		c.newcomer(g, key+value-1, key+value)
+		c.emit(set(asm.R10, (key + value).offset(), 0))
 		c.insert(c.maps.tasks, key, key+value)
 		c.lookup(c.maps.tasks, key)
 		c.emit(asm.JNE.Imm(asm.R0, 0, found))
@@ -37,7 +41,29 @@ func (c *code) currentTask(g group, key slot, not string) {
 		c.emit(asm.Ja.Label(not))
 		c.mark(found)
 	}
-	c.emit(asm.LoadMem(asm.R1, asm.R0, 8, asm.DWord), asm.JNE.Imm(asm.R1, watched, not))
+	c.emit(asm.LoadMem(asm.R1, asm.R0, 8, asm.DWord), asm.And.Imm(asm.R1, watched), asm.JEq.Imm(asm.R1, 0, not))
+}
+
+// newcomer writes the state of a process that has come into the group.
+func (c *code) newcomer(g group, state, tmp slot) {
+	l := c.at
+	engines := c.name("engines")
+	c.emit(set(asm.R10, state.offset(), engine))
+	c.emit(asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R4, asm.R0))
+	for _, offset := range []uint32{l.taskMM, l.mmExe, l.filePath + l.pathMount} {
+		c.read(asm.R4, tmp, asm.R4, offset, 8)
+	}
+	c.emit(asm.Sub.Imm(asm.R4, int32(l.mountVFS)))
+	c.read(asm.R4, tmp, asm.R4, l.mountNS, 8)
+	c.read(asm.R4, tmp, asm.R4, l.mountNSNumber, 4)
+	c.emit(asm.LoadImm(asm.R1, int64(g.Mounts), asm.DWord), asm.JNE.Reg(asm.R4, asm.R1, engines))
+	c.emit(set(asm.R10, state.offset(), watched))
+	c.mark(engines)
+}
+
+// checking loads whether the task in a register is of a health check, as a bit.
+func (c *code) checking(to, task asm.Register, bit int32) {
+	c.emit(asm.LoadMem(to, task, 8, asm.DWord), asm.RSh.Imm(to, 1), asm.And.Imm(to, 1), asm.LSh.Imm(to, bit))
 }
 
 // programOf loads the program of the task in a register, finding it out where
@@ -80,7 +106,9 @@ func (c *code) enter(g group) {
 	}
 	c.emit(asm.StoreMem(asm.R10, number.offset(), asm.R9, asm.Word))
 	c.foreign(asm.R2)
-	c.emit(asm.StoreMem(asm.R10, number.offset()+4, asm.R2, asm.Word), asm.Mov.Imm(asm.R7, 0))
+	c.checking(asm.R1, asm.R7, 0)
+	c.emit(asm.Or.Reg(asm.R1, asm.R2))
+	c.emit(asm.StoreMem(asm.R10, number.offset()+4, asm.R1, asm.Word), asm.Mov.Imm(asm.R7, 0))
 	c.emit(asm.JNE.Imm(asm.R2, 0, counting), asm.JGE.Imm(asm.R9, maxNumber, counting))
 	c.emit(asm.StoreMem(asm.R10, tmp.offset(), asm.R9, asm.Word))
 	c.lookup(c.maps.calls, tmp)

@@ -17,7 +17,7 @@ const (
 	eventAgain     = 32 // not 0: the event is not remembered, and comes each time
 	eventHashed    = 40 // from here on
 	eventKind      = 40
-	eventNumber    = 48
+	eventNumber    = 48 // and above it, of a task's state, checks and engine
 	eventProgram   = 56
 	eventArgs      = 64  // 6
 	eventMode      = 112 // of the file
@@ -81,6 +81,11 @@ const (
 	kindListen
 	// kindLimit: string 0 is a struct rlimit64.
 	kindLimit
+	// kindSignal: a signal was sent, which is argument 1, to whom argument 0
+	// says.
+	kindSignal
+	// kindAnswer: string 0 is what was received from a name server's port.
+	kindAnswer
 	// kindIDs and kindGroups are about to change ids; string 3 is the list
 	// of groups that the caller wants. They are the only ones that are sent
 	// before the call is made.
@@ -88,8 +93,9 @@ const (
 	kindGroups
 	// kindExecution: string 0 is the name as it was asked for, 1 the folder
 	// that it starts from, 2 the name of the interpreter of a script.
-	// Arguments: the program's hash, and whether it is the container's
-	// first.
+	// Arguments: the program's hash, and whether it was not the container that
+	// has executed it but lpm, as its first or for a health check, or the
+	// engine.
 	kindExecution
 	// kindProgram: string 0 is the path of a program whose hash is the
 	// event's.
@@ -104,6 +110,7 @@ type event struct {
 	again              bool
 	kind               kind
 	number             int
+	check, engine      bool
 	program            uint64
 	args               [6]uint64
 	mode, flags        uint32
@@ -128,7 +135,7 @@ func decode(b []byte) (*event, error) {
 	e := &event{
 		key: nameKey{u64(eventHash), u64(eventHash + 8)}, time: u64(eventTime),
 		tid: int(uint32(u64(eventThread))), pid: int(u64(eventThread) >> 32), again: u64(eventAgain) != 0,
-		kind: kind(u64(eventKind)), number: int(u64(eventNumber)), program: u64(eventProgram),
+		kind: kind(u64(eventKind)), number: int(uint32(u64(eventNumber))), check: u64(eventNumber)>>32&1 != 0, engine: u64(eventNumber)>>33&1 != 0, program: u64(eventProgram),
 		mode: uint32(u64(eventMode)), flags: uint32(u64(eventFlags)), created: u64(eventCreated) != 0, succeeded: u64(eventSucceeded) != 0,
 		override: u64(eventOverride) != 0, owner: [2]uint32{uint32(u64(eventOwner)), uint32(u64(eventOwner) >> 32)},
 		family: uint16(u64(eventFamily)), typ: uint16(u64(eventType)),

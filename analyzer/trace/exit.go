@@ -27,6 +27,10 @@ func (c *code) exit(g group) {
 	c.emit(asm.Mov.Reg(asm.R7, asm.R0))
 	c.programOf(asm.R6, asm.R7)
 	c.store(program, asm.R6)
+	c.checking(asm.R1, asm.R7, 32)
+	c.load(asm.R2, number)
+	c.emit(asm.Or.Reg(asm.R1, asm.R2))
+	c.store(number, asm.R1)
 	c.foreign(asm.R1)
 	c.emit(asm.JNE.Imm(asm.R1, 0, "out"))
 
@@ -51,6 +55,8 @@ func (c *code) exit(g group) {
 		{kindMessages, func() { c.messagesEvent(start, path, tmp) }},
 		{kindListen, func() { c.socket(tmp) }},
 		{kindLimit, func() { c.limitEvent(tmp) }},
+		{kindSignal, func() { c.signalEvent(tmp) }},
+		{kindAnswer, func() { c.answerEvent(result, start, tmp) }},
 	}
 	for _, one := range cases {
 		next := c.name("kind")
@@ -84,6 +90,10 @@ func (c *code) effective(result, tmp slot) {
 	c.address(asm.R2, tmp)
 	c.emit(asm.FnMapDeleteElem.Call(), asm.Ja.Label("out"))
 	c.mark(opened)
+	// A header is the least that an answer has.
+	answers := c.name("answers")
+	c.emit(asm.JNE.Imm(asm.R1, int32(kindAnswer), answers), asm.JSLT.Imm(asm.R2, dnsHeader, "out"), asm.Ja.Label(all))
+	c.mark(answers)
 	c.emit(
 		asm.JEq.Imm(asm.R1, int32(kindAddress), some), asm.JEq.Imm(asm.R1, int32(kindMessage), some),
 		asm.JEq.Imm(asm.R1, int32(kindMessages), some), asm.JEq.Imm(asm.R1, int32(kindLimit), some),

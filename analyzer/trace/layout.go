@@ -14,7 +14,7 @@ type layout struct {
 	// taskCompat holds, in compatBit, whether the call is one of a 32-bit
 	// process.
 	taskCompat, compatBit                                 uint32
-	signalLive                                            uint32
+	signalLive, signalGroup                               uint32
 	mmExe                                                 uint32
 	fsRoot, fsPwd                                         uint32
 	filesTable, tableFiles, tableSize                     uint32
@@ -23,6 +23,7 @@ type layout struct {
 	dentryParent, dentryName                              uint32
 	vfsmountRoot                                          uint32
 	mountVFS, mountParent, mountPoint                     uint32
+	mountNS, mountNSNumber                                uint32
 	inodeMode, inodeUID, inodeGID                         uint32
 	// credIDs are uid, euid, suid, fsuid, gid, egid, sgid and fsgid.
 	credIDs                               [8]uint32
@@ -33,6 +34,8 @@ type layout struct {
 	socketSock                            uint32
 	sockFamily, sockType, sockProtocol    uint32
 	sockPort, sockAddress, sockAddress6   uint32
+	sockPeerPort                          uint32
+	siginfoCode                           uint32
 	// args are the six arguments of a call, number its number.
 	args   [6]uint32
 	number uint32
@@ -49,8 +52,10 @@ func newLayout(spec *btf.Spec) (*layout, error) {
 		taskFS: f.at("task_struct", "fs"), taskFiles: f.at("task_struct", "files"),
 		taskCred: f.at("task_struct", "cred"), taskRealCred: f.at("task_struct", "real_cred"), taskSignal: f.at("task_struct", "signal"),
 		signalLive: f.at("signal_struct", "live"),
-		mmExe:      f.at("mm_struct", "exe_file"),
-		fsRoot:     f.at("fs_struct", "root"), fsPwd: f.at("fs_struct", "pwd"),
+		// enum pid_type: PIDTYPE_PGID is the third.
+		signalGroup: f.at("signal_struct", "pids") + 2*8,
+		mmExe:       f.at("mm_struct", "exe_file"),
+		fsRoot:      f.at("fs_struct", "root"), fsPwd: f.at("fs_struct", "pwd"),
 		filesTable: f.at("files_struct", "fdt"),
 		tableFiles: f.at("fdtable", "fd"), tableSize: f.at("fdtable", "max_fds"),
 		filePath: f.at("file", "f_path"), fileMode: f.at("file", "f_mode"),
@@ -61,7 +66,8 @@ func newLayout(spec *btf.Spec) (*layout, error) {
 		vfsmountRoot: f.at("vfsmount", "mnt_root"),
 		mountVFS:     f.at("mount", "mnt"), mountParent: f.at("mount", "mnt_parent"),
 		mountPoint: f.at("mount", "mnt_mountpoint"),
-		inodeMode:  f.at("inode", "i_mode"), inodeUID: f.at("inode", "i_uid"), inodeGID: f.at("inode", "i_gid"),
+		mountNS:    f.at("mount", "mnt_ns"), mountNSNumber: f.at("mnt_namespace", "ns", "inum"),
+		inodeMode: f.at("inode", "i_mode"), inodeUID: f.at("inode", "i_uid"), inodeGID: f.at("inode", "i_gid"),
 		credEffective: f.at("cred", "cap_effective"), credGroups: f.at("cred", "group_info"),
 		credUserNS:  f.at("cred", "user_ns"),
 		groupsCount: f.at("group_info", "ngroups"), groupsList: f.at("group_info", "gid"),
@@ -70,7 +76,8 @@ func newLayout(spec *btf.Spec) (*layout, error) {
 		socketSock: f.at("socket", "sk"),
 		sockFamily: f.at("sock", "__sk_common", "skc_family"),
 		sockType:   f.at("sock", "sk_type"), sockProtocol: f.at("sock", "sk_protocol"),
-		sockPort:    f.at("sock", "__sk_common", "skc_num"),
+		sockPort: f.at("sock", "__sk_common", "skc_num"), sockPeerPort: f.at("sock", "__sk_common", "skc_dport"),
+		siginfoCode: f.at("kernel_siginfo", "si_code"),
 		sockAddress: f.at("sock", "__sk_common", "skc_rcv_saddr"), sockAddress6: f.at("sock", "__sk_common", "skc_v6_rcv_saddr"),
 	}
 	for i, name := range []string{"uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"} {

@@ -26,6 +26,7 @@ func attach(m *maps, l *layout, seed [2]uint64, g group, userNS uint32) (*attach
 		{"sched_process_exit", (*code).end},
 		{"sched_process_fork", (*code).fork},
 		{"sched_process_exec", func(c *code) { c.execution(g) }},
+		{"signal_generate", func(c *code) { c.signal(g) }},
 		{"cap_capable", func(c *code) { c.check(g, userNS) }},
 		{"sys_exit", func(c *code) { c.exit(g) }},
 		{"sys_enter", func(c *code) { c.enter(g) }},

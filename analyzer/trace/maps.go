@@ -46,19 +46,24 @@ type task struct {
 	State   uint64
 }
 
-// States of a task.
+// States of a task, by bits.
 const (
 	// pending is a process that is still lpm's own: its next execution is
-	// the container's first program.
-	pending = iota
-	watched
+	// the container's first program, or one of a health check.
+	pending = 0
+	watched = 1 << 0
+	// checks is a process of the image's health check.
+	checks = 1 << 1
+	// engine is a process that has joined the container, of whoever runs that:
+	// what it does is of no interest before it executes a program.
+	engine = 1 << 2
 )
 
 // countKey is what calls are counted by.
 type countKey struct {
 	Program uint64
-	// Number is the call's, Foreign not 0 where that is one of 32-bit
-	// processes.
+	// Number is the call's. Of Foreign bit 0 says that a health check has made
+	// it, and another bit that it is one of 32-bit processes.
 	Number, Foreign uint32
 	// Args are the recorded arguments, masked.
 	Args [2]uint64
@@ -66,7 +71,8 @@ type countKey struct {
 
 // checkKey is what capability checks are counted by.
 type checkKey struct {
-	Program            uint64
+	Program uint64
+	// Of Capability bit 16 says that a health check has made the call.
 	Number, Capability uint32
 	Args               [2]uint64
 }
@@ -87,6 +93,7 @@ type maps struct {
 	checks   *ebpf.Map // checkKey → counted
 	refused  *ebpf.Map // thread → number of the call in which CAP_DAC_READ_SEARCH was refused
 	override *ebpf.Map // thread → that CAP_DAC_OVERRIDE was looked for in its opening of a file
+	signals  *ebpf.Map // thread → to whom its call has sent a signal
 	scratch  *ebpf.Map // one for each program that makes events, on each processor
 	counters *ebpf.Map
 	ring     *ebpf.Map
@@ -109,6 +116,7 @@ func newMaps(n sizes) (*maps, error) {
 		{&m.checks, "lpm_checks", ebpf.Hash, 32, 16, n.checks},
 		{&m.refused, "lpm_refused", ebpf.LRUHash, 8, 8, 1 << 12},
 		{&m.override, "lpm_override", ebpf.LRUHash, 8, 8, 1 << 12},
+		{&m.signals, "lpm_signals", ebpf.LRUHash, 8, 8, 1 << 12},
 		{&m.scratch, "lpm_scratch", ebpf.PerCPUArray, 4, scratchSize, scratches},
 		{&m.counters, "lpm_counters", ebpf.Array, 4, 8, uint32(counters)},
 		{&m.ring, "lpm_ring", ebpf.RingBuf, 0, 0, n.ring},
@@ -123,7 +131,7 @@ func newMaps(n sizes) (*maps, error) {
 }
 
 func (m *maps) close() {
-	for _, one := range []*ebpf.Map{m.tasks, m.calls, m.counts, m.names, m.checks, m.refused, m.override, m.scratch, m.counters, m.ring} {
+	for _, one := range []*ebpf.Map{m.tasks, m.calls, m.counts, m.names, m.checks, m.refused, m.override, m.signals, m.scratch, m.counters, m.ring} {
 		one.Close()
 	}
 }

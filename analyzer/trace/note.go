@@ -31,17 +31,26 @@ type fact struct {
 // fact makes out what an event says. Paths are resolved now.
 func (r *Recorder) fact(e *event) fact {
 	at := r.since(e.time)
-	if e.kind == kindExecution {
+	by := record.Doer{Program: r.program(e.program), Check: e.check}
+	switch e.kind {
+	case kindExecution:
 		return r.execution(e, at)
+	case kindSignal:
+		info, _ := manifest.SyscallByNumber(r.options.Architecture, e.number)
+		number, to := e.args[1], signalTarget(e.args[0])
+		return fact{note: func(count uint64) { r.record.ObserveSignal(info.Name, number, to, by, at, count) }}
+	case kindAnswer:
+		message := slices.Clone(e.strings[0])
+		return fact{note: func(count uint64) { r.record.ObserveAnswer(message, by, at, count) }}
 	}
 	list := r.observed(e)
 	e.strings = [4][]byte{2: slices.Clone(e.strings[2])} // the rest is the sample's
 	return fact{note: func(count uint64) {
 		for _, o := range list {
-			o.At, o.By, o.Count = at, r.program(e.program), count
+			o.At, o.By, o.Check, o.Count = at, r.program(e.program), e.check, count
 			r.record.Observe(o)
 			if e.kind == kindOpen && e.overridden() {
-				r.record.ObserveCapability("CAP_DAC_OVERRIDE", "opening "+o.Paths[firstAddress].Name, o.By, at, count)
+				r.record.ObserveCapability("CAP_DAC_OVERRIDE", "opening "+o.Paths[firstAddress].Name, record.Doer{Program: o.By, Check: o.Check}, at, count)
 			}
 		}
 	}}
@@ -50,7 +59,10 @@ func (r *Recorder) fact(e *event) fact {
 // execution is the event of a new program.
 func (r *Recorder) execution(e *event, at time.Duration) fact {
 	running := rooted(r.program(e.args[0]))
-	if first := e.args[1] == 1; first {
+	switch joins := e.args[1] == 1; {
+	case joins && e.check:
+		return fact{note: func(uint64) {}} // it was noted when it was made
+	case joins && !e.engine:
 		script := r.options.Program != "" && r.root.isScript(r.options.Program)
 		return fact{note: func(uint64) { r.record.ObserveFirst(running, script) }}
 	}
@@ -65,7 +77,10 @@ func (r *Recorder) execution(e *event, at time.Duration) fact {
 			p.As = found.Name
 		}
 	}
-	by := r.program(e.program)
+	by := record.Doer{Check: e.check}
+	if e.program != 0 {
+		by.Program = r.program(e.program)
+	}
 	return fact{note: func(count uint64) { r.record.ObserveProgram(p, by, at, count) }}
 }
 

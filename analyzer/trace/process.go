@@ -58,8 +58,20 @@ func (c *code) execution(g group) {
 	c.emit(asm.LoadMem(asm.R1, asm.R9, 0, asm.DWord), asm.LoadMem(asm.R2, asm.R9, 8, asm.DWord))
 	c.store(old, asm.R1)
 	c.store(state, asm.R2)
-	c.emit(asm.Call.Label(fnSelf), asm.StoreMem(asm.R9, 0, asm.R0, asm.DWord), set(asm.R9, 8, watched))
+	if g.Mounts != 0 {
+		// The engine may execute more of its own before the container's.
+		const which = slot(8)
+		own := c.name("own")
+		c.emit(asm.And.Imm(asm.R2, watched|engine), asm.JNE.Imm(asm.R2, engine, own))
+		c.newcomer(g, which, tmp)
+		c.load(asm.R1, which)
+		c.emit(asm.JEq.Imm(asm.R1, engine, "out"))
+		c.mark(own)
+	}
+	c.emit(asm.Call.Label(fnSelf), asm.StoreMem(asm.R9, 0, asm.R0, asm.DWord))
 	c.store(program, asm.R0)
+	c.load(asm.R1, state)
+	c.emit(asm.Or.Imm(asm.R1, watched), asm.StoreMem(asm.R9, 8, asm.R1, asm.DWord))
 
 	c.takeScratch(scratchExec, tmp, "fail")
 	c.head(kindExecution)
@@ -68,8 +80,10 @@ func (c *code) execution(g group) {
 	c.load(asm.R1, program)
 	c.emit(asm.StoreMem(asm.R6, eventArgs, asm.R1, asm.DWord))
 	c.load(asm.R1, state)
-	c.emit(asm.JNE.Imm(asm.R1, pending, active), set(asm.R6, eventArgs+8, 1))
+	c.emit(asm.And.Imm(asm.R1, watched), asm.JNE.Imm(asm.R1, 0, active), set(asm.R6, eventArgs+8, 1))
 	c.mark(active)
+	c.load(asm.R1, state)
+	c.emit(asm.RSh.Imm(asm.R1, 1), asm.LSh.Imm(asm.R1, 32), asm.StoreMem(asm.R6, eventNumber, asm.R1, asm.DWord))
 
 	c.emit(asm.Mov.Reg(asm.R4, asm.R8))
 	c.read(asm.R3, tmp, asm.R4, l.binprmFilename, 8)

@@ -81,6 +81,13 @@ func (r *Recorder) Watch(pid int) error {
 	return r.follow(pid, task{State: pending})
 }
 
+// Check watches a process of the image's health check too, which is about to
+// execute the given program; see record.Recorder.
+func (r *Recorder) Check(pid int, p evidence.Program) (policy supervise.Policy, ended func(), err error) {
+	_, ended = r.record.Check(pid, p)
+	return r, ended, r.follow(pid, task{State: pending | checks})
+}
+
 // follow puts a process on the list.
 func (r *Recorder) follow(pid int, t task) error {
 	if err := r.maps.tasks.Put(uint32(pid), t); err != nil {

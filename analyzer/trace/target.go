@@ -75,7 +75,10 @@ func Find(name string) (*Target, error) {
 		return nil, &TargetError{Target: name, Reason: fmt.Sprintf("there is no process %d", t.PID), Err: err}
 	}
 	t.pidfd = os.NewFile(uintptr(fd), "process")
-	if err := t.look(); err != nil {
+	if err = t.pastEngine(); err == nil {
+		err = t.look()
+	}
+	if err != nil {
 		t.Close()
 		var wrong *TargetError
 		if errors.As(err, &wrong) {
@@ -187,6 +190,11 @@ func (t *Target) look() error {
 	} else if same {
 		t.Network = manifest.NetworkHost
 	}
+	ns, err := os.Stat(t.proc("ns/mnt"))
+	if err != nil {
+		return err
+	}
+	t.group.Mounts = uint32(ns.Sys().(*syscall.Stat_t).Ino)
 	return t.identity()
 }
 
