@@ -115,7 +115,9 @@ func (p *proposer) execute() {
 			continue
 		}
 		text := "started" + p.by(g.seen.Programs)
-		if len(g.seen.Programs) == 0 {
+		if len(g.seen.Programs) == 0 && g.seen.Checks > 0 {
+			text = "what it starts with"
+		} else if len(g.seen.Programs) == 0 {
 			text = "the program the container starts with"
 		}
 		if g.fact.As != "" {

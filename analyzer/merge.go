@@ -46,7 +46,7 @@ func gather[T any, K cmp.Ordered](records []*evidence.Record, facts func(*eviden
 
 // observed explains by one run.
 func observed(run int, s evidence.Seen) Explanation {
-	return Explanation{Basis: Observed, Runs: []int{run}, Count: s.Count, First: s.First, Programs: s.Programs}
+	return Explanation{Basis: Observed, Runs: []int{run}, Count: s.Count, Checks: s.Check, First: s.First, Programs: s.Programs}
 }
 
 // both joins two explanations of the same thing; of the first it keeps the
@@ -62,6 +62,9 @@ func both(a, b Explanation) Explanation {
 	// A record is a file from anywhere, and may count up to the last number.
 	if a.Count += b.Count; a.Count < b.Count {
 		a.Count = math.MaxUint64
+	}
+	if a.Checks += b.Checks; a.Checks < b.Checks {
+		a.Checks = math.MaxUint64
 	}
 	a.Runs = union(a.Runs, b.Runs)
 	a.Programs = union(a.Programs, b.Programs)

@@ -58,8 +58,10 @@ type Explanation struct {
 	Runs []int `json:"runs,omitempty"`
 	// Count is how often it was used in all runs, First how soon in any, in
 	// milliseconds after the start.
-	Count uint64 `json:"count,omitempty"`
-	First int64  `json:"first,omitempty"`
+	// Checks is how often of these it was the image's health check.
+	Count  uint64 `json:"count,omitempty"`
+	Checks uint64 `json:"checks,omitempty"`
+	First  int64  `json:"first,omitempty"`
 	// Programs used it; sorted.
 	Programs []string `json:"programs,omitempty"`
 	// Need is what trials without the permission have shown; empty where
@@ -136,6 +138,9 @@ type proposer struct {
 // explain keeps the explanation of the entry that is about to be appended at
 // index i of a list of the manifest, and returns its note.
 func (p *proposer) explain(list string, i int, e Explanation) manifest.Note {
+	if e.Checks > 0 && e.Checks == e.Count {
+		e.Text = "the image's health check: " + e.Text
+	}
 	e.Text = line(e.Text)
 	p.at[fmt.Sprintf("%s[%d]", list, i)] = e
 	return manifest.Note{Reason: e.Text}

@@ -33,6 +33,11 @@ The container is then told to end, by the image's stop signal, and what it does
 to end is watched too. A second Ctrl-C kills it. With --signal HUP it is told to
 reload before that, and exercised again.
 
+The image's health check is run in the container meanwhile: each second until it
+has passed, then at its own interval, and at least once. If it fails that is said.
+Where the image exposes no TCP port, exercises wait until it has passed.
+--no-healthcheck leaves it out.
+
 While it is watched, the container has the network of this machine. Watch what
 you would run without lpm, and give it all the work that it will have to do:
 what it did not do, the manifest will not have. An image that keeps data does

@@ -25,6 +25,7 @@ type analyzeFlags struct {
 	ready       ready
 	signals     signals
 	keepGoing   bool
+	unchecked   bool
 	from        []string
 	recorder    recorderKind
 	attach      string
@@ -49,6 +50,7 @@ func (f *analyzeFlags) add(c *cobra.Command) {
 	flags.Var(&f.ready, "ready", "exercise the container once `PLACE` answers: tcp://:PORT, unix:///PATH, http://:PORT/PATH (the image's first TCP port)")
 	flags.DurationVar(&f.ready.within, "ready-timeout", time.Minute, "how much `TIME` the container has until it can be exercised")
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "propose although the command or the exercise failed")
+	flags.BoolVar(&f.unchecked, "no-healthcheck", false, "do not run the image's health check in the container")
 	flags.Var(&f.recorder, "recorder", "watch with this `KIND` of recorder: seccomp (as any user) or ebpf (as root)")
 	flags.StringVar(&f.attach, "attach", "", "run nothing, and watch the running container `TARGET`: a process's number, or a control group's folder")
 	flags.Var(&f.identity, "identity", "give the container a `KIND` of user ids: single or range (a range where there is one)")
@@ -60,7 +62,7 @@ func (f *analyzeFlags) add(c *cobra.Command) {
 	flags.StringArrayVar(&f.volumes, "volume", nil, "mount `SOURCE:PATH[:ro]`, a volume or a folder, which keeps what is written there")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
 	f.prove.add(c)
-	for _, name := range []string{"evidence", "until-quiet", "keep-going", "identity", "interactive", "tty", "entrypoint", "recorder", "attach"} {
+	for _, name := range []string{"evidence", "until-quiet", "keep-going", "no-healthcheck", "identity", "interactive", "tty", "entrypoint", "recorder", "attach"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
 	exclusiveToAttach(c)

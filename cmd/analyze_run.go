@@ -73,7 +73,8 @@ func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (
 		Streams: container.Streams{In: os.Stdin, Out: os.Stderr, Err: os.Stderr},
 		For:     f.limit, Quiet: f.quiet, Exercises: f.exercises, Repeat: f.repeat,
 		ReadyAt: f.ready.at, Ready: f.ready.within, Signals: f.signals.reload, Stop: f.signals.stop,
-		Progress: s.progress, Version: front.Version,
+		NoHealthcheck: f.unchecked,
+		Progress:      s.progress, Version: front.Version,
 		Recorder: workload.RecorderKind(f.recorder),
 	}
 	if f.interactive {

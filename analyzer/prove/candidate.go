@@ -76,6 +76,9 @@ func Candidates(m *manifest.Manifest, choice Choice) (candidates []Candidate, sk
 			// Any workload that it was not seen in passes without.
 			skipped[p.ID] = "it is for what no run shows"
 			continue
+		case why.Checks > 0 && why.Checks == why.Count:
+			skipped[p.ID] = "the image's health check alone used it, and no trial runs that"
+			continue
 		}
 		c := Candidate{ID: p.ID, Permission: p.ID, Path: p.Path}
 		c.Prior = prior(c.Kind(), why)

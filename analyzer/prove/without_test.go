@@ -71,6 +71,11 @@ func TestCandidates(t *testing.T) {
 	if all, _ := Candidates(m, Choice{Why: bad, Baseline: true}); len(all) != len(found)+1 {
 		t.Errorf("with all %d", len(all))
 	}
+	// What no trial does proves nothing.
+	checked := map[string]analyzer.Explanation{"syscall:openat": {Count: 2, Checks: 2}, "execute:/bin/sh": {Count: 2, Checks: 1}}
+	if _, skipped := Candidates(m, Choice{Why: checked}); len(skipped) != 2 || !strings.Contains(skipped["syscall:openat"], "health check") {
+		t.Errorf("skipped %q", skipped)
+	}
 	// What others hang on comes first, then what is rarely needed.
 	order, _ := Candidates(m, Choice{Why: map[string]analyzer.Explanation{"syscall:openat": {Basis: analyzer.Variant}}})
 	for i, want := range []string{"network:host", "identity:range", "execute:/bin/app", "execute:/bin/sh", "mount:/data", "syscall:openat"} {

@@ -21,6 +21,9 @@ type course struct {
 	// reports whether it was there to take it.
 	pid  int
 	send func(syscall.Signal) bool
+	// healthy is closed when the image's health check has passed; nil where
+	// there is none.
+	healthy <-chan struct{}
 	// through is closed once each exercise has been run.
 	through chan struct{}
 	once    sync.Once
@@ -30,7 +33,7 @@ type course struct {
 // does, until it is ready or should be.
 func (c *course) atWork(ctx context.Context) error {
 	if len(c.job.Exercises) == 0 {
-		if ready := c.job.readiness(c.ports); ready != nil {
+		if ready := c.readiness(); ready != nil {
 			// One that is not ready in time has had its time.
 			_ = c.await(ctx, *ready)
 		}
@@ -87,7 +90,7 @@ const reloading = time.Second
 
 // round waits until the container is ready, and runs the exercises.
 func (c *course) round(ctx context.Context) error {
-	ready := c.job.readiness(c.ports)
+	ready := c.readiness()
 	if ready == nil {
 		c.job.Progress("the image exposes no TCP port to wait for; exercising it at once")
 	} else {
@@ -113,8 +116,10 @@ func (c *course) await(ctx context.Context, ready Readiness) error {
 	within := c.job.Ready
 	ctx, cancel := context.WithTimeoutCause(ctx, within, &NotReadyError{At: ready, After: within})
 	defer cancel()
-	for !ready.reached(ctx, c.pid) {
+	for ready.Network == healthy || !ready.reached(ctx, c.pid) {
 		select {
+		case <-c.passed(ready):
+			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-c.ended:
@@ -123,6 +128,23 @@ func (c *course) await(ctx context.Context, ready Readiness) error {
 		}
 	}
 	return nil
+}
+
+// readiness is the job's or, where that has none, that the health check passes.
+func (c *course) readiness() *Readiness {
+	ready := c.job.readiness(c.ports)
+	if ready == nil && c.healthy != nil {
+		ready = &Readiness{Network: healthy}
+	}
+	return ready
+}
+
+// passed is closed once the health check has passed that is waited for.
+func (c *course) passed(ready Readiness) <-chan struct{} {
+	if ready.Network != healthy {
+		return nil
+	}
+	return c.healthy
 }
 
 // exercise runs one command.

@@ -55,6 +55,9 @@ func (e *NotReadyError) Error() string {
 	if n := e.At.port(); n != 0 && e.At.Network == "tcp" {
 		does = fmt.Sprintf("accepted connections on port %d", n)
 	}
+	if e.At.Network == healthy {
+		does = "passed its health check"
+	}
 	if e.Ended {
 		return fmt.Sprintf("the container ended with status %d before it %s", e.Code, does)
 	}
@@ -63,7 +66,7 @@ func (e *NotReadyError) Error() string {
 
 // Hint tells the way out.
 func (e *NotReadyError) Hint() string {
-	return "it is taken for ready when the image's first TCP port (ExposedPorts) accepts connections, unless --ready names something else; what it printed says more"
+	return "it is taken for ready when the image's first TCP port (ExposedPorts) accepts connections, or without one when its health check has passed, unless --ready names something else; what it printed says more"
 }
 
 // ExitCode is the container's where it ended by itself with a failure.

@@ -21,7 +21,8 @@ func (r *run) outcome() (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outcome{Record: seen, Failure: r.failure, Warnings: r.warnings}
+	o := &Outcome{Record: seen, Failure: r.failure, Warnings: slices.Concat(r.warnings, r.health.said())}
+	o.Record.Workload.Healthcheck = r.health.recorded()
 	if r.result.Memory > r.own {
 		o.Record.Peaks.Memory = max(o.Record.Peaks.Memory, r.result.Memory)
 	}

@@ -44,6 +44,10 @@ func prepare(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if r.recorder, err = r.newRecorder(host); err != nil {
 		return nil, errors.Join(err, r.tree.Close())
 	}
+	if err := r.checkHealth(ctx, r.image, r.enforced(s, plan.Record, nil)); err != nil {
+		r.close()
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -66,7 +70,7 @@ func newRun(ctx context.Context, s *store.Store, j Job) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{job: j, config: enforcer.Config(image.Config)}
+	r := &run{job: j, image: image.Config, config: enforcer.Config(image.Config)}
 	if r.ports, err = exposed(r.config.Ports); err != nil {
 		return nil, err
 	}
@@ -90,15 +94,19 @@ func (r *run) launch(ctx context.Context, s *store.Store, mode plan.Mode, m *man
 	if r.tree, err = s.Tree(ctx, r.job.Image, treeKind(r.job.Identity)); err != nil {
 		return err
 	}
-	r.prepared, err = enforcer.Prepare(ctx, enforcer.Job{
-		Mode: mode, Digest: r.job.Image.Digest.String(), Config: r.config, Manifest: m,
-		Tree: r.tree.Path, Options: r.job.Options,
-		Folders: enforcer.Folders{Store: s.Dir(), Prepared: s.PreparedDir, Volume: r.job.Volume},
-	})
-	if err != nil {
+	if r.prepared, err = enforcer.Prepare(ctx, r.enforced(s, mode, m)); err != nil {
 		return errors.Join(err, r.tree.Close())
 	}
 	return nil
+}
+
+// enforced is what there is to prepare of the container.
+func (r *run) enforced(s *store.Store, mode plan.Mode, m *manifest.Manifest) enforcer.Job {
+	return enforcer.Job{
+		Mode: mode, Digest: r.job.Image.Digest.String(), Config: r.config, Manifest: m,
+		Tree: r.tree.Path, Options: r.job.Options,
+		Folders: enforcer.Folders{Store: s.Dir(), Prepared: s.PreparedDir, Volume: r.job.Volume},
+	}
 }
 
 // bestIdentity is a range where the account has one, for then nothing that a

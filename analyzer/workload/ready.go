@@ -67,6 +67,9 @@ func ParseReady(text string) (Readiness, error) {
 	return r, nil
 }
 
+// healthy is the network of what is ready when its health check has passed.
+const healthy = "health"
+
 // String returns what [ParseReady] reads.
 func (r Readiness) String() string { return r.Network + "://" + r.Address + r.Path }
 
@@ -99,6 +102,9 @@ func (r Readiness) port() int {
 func (r Readiness) waitingFor() string {
 	if n := r.port(); n != 0 && r.Network == "tcp" {
 		return fmt.Sprintf("port %d", n)
+	}
+	if r.Network == healthy {
+		return "the image's health check to pass"
 	}
 	return r.String()
 }

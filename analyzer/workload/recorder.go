@@ -30,6 +30,10 @@ type recorder interface {
 	// watch begins with the container's first process, which has not
 	// executed its program yet.
 	watch(pid int) error
+	// check begins with a process of the image's health check, which has not
+	// executed its program yet, and returns what answers its calls; ended is
+	// for its end.
+	check(pid int, p evidence.Program) (policy supervise.Policy, ended func(), err error)
 	// Sample keeps the peaks of what the container uses.
 	Sample(ctx context.Context, pid int, every time.Duration) error
 	Record() (*evidence.Record, error)
@@ -49,13 +53,21 @@ func newRecorder(k RecorderKind, o record.Options) (recorder, error) {
 // else.
 type supervised struct{ *record.Recorder }
 
-func (supervised) watch(int) error                     { return nil }
+func (supervised) watch(int) error { return nil }
+func (s supervised) check(pid int, p evidence.Program) (supervise.Policy, func(), error) {
+	policy, ended := s.Check(pid, p)
+	return policy, ended, nil
+}
 func (s supervised) Record() (*evidence.Record, error) { return s.Recorder.Record(), nil }
 
 // inKernel is the recorder of programs in the kernel.
 type inKernel struct{ *trace.Recorder }
 
 func (k inKernel) watch(pid int) error { return k.Watch(pid) }
+
+func (k inKernel) check(pid int, p evidence.Program) (supervise.Policy, func(), error) {
+	return k.Check(pid, p)
+}
 
 // made is told of the container's first process.
 func (r *run) made(pid int) error { return r.recorder.watch(pid) }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/least-privilege/lpm/enforcer"
@@ -21,6 +22,7 @@ import (
 // run is one run of a job.
 type run struct {
 	job      Job
+	image    v1.Config
 	config   plan.Config
 	ports    []port
 	stop     syscall.Signal
@@ -29,7 +31,9 @@ type run struct {
 	own      int64 // lpm's peak of memory up to the container's start
 	// recorder is nil in a run under a manifest.
 	recorder recorder
-	cache    string // folder of what is found in the image's files
+	// health is nil where no health check is to be run.
+	health *health
+	cache  string // folder of what is found in the image's files
 
 	// signals go to the container's first process.
 	signals *signals.Queue
@@ -71,7 +75,8 @@ func (r *run) conduct(ctx context.Context) error {
 		var attachErr error
 		observer.Started = func(pid int) {
 			r.own = highest()
-			attached.Go(func() { attachErr = attach(ctx) })
+			attachErr = r.health.enter(pid)
+			attached.Go(func() { attachErr = errors.Join(attachErr, attach(ctx)) })
 			started <- pid
 		}
 		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, observer)
@@ -80,12 +85,13 @@ func (r *run) conduct(ctx context.Context) error {
 	}()
 	select {
 	case <-r.ended: // it never started, or has ended already
-		return r.err
+		return errors.Join(r.err, r.health.close())
 	case pid := <-started:
 		sampled := r.sample(ctx, pid)
+		r.health.start(ctx, r.ended)
 		r.work(ctx, pid)
 		<-r.ended
-		return errors.Join(r.err, <-sampled)
+		return errors.Join(r.err, <-sampled, r.health.close())
 	}
 }
 
@@ -126,7 +132,7 @@ func (r *run) work(ctx context.Context, pid int) {
 	defer watching.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &course{job: r.job, ports: r.ports, ended: r.ended, pid: pid, send: r.send, through: make(chan struct{})}
+	c := &course{job: r.job, ports: r.ports, ended: r.ended, pid: pid, send: r.send, healthy: r.health.first(), through: make(chan struct{})}
 	exercised, quiet := r.exercise(ctx, c), r.quiet(ctx, c, &watching)
 	// Nobody is left to read it when the run ends another way.
 	wait := func() {
@@ -216,6 +222,7 @@ func (r *run) endedByItself(exercised <-chan error, cancel func()) {
 // end tells the container to end and, after the grace time or at another
 // interrupt, kills it. What it does meanwhile is recorded.
 func (r *run) end() {
+	r.health.finish(r.job.Interrupt)
 	if !r.send(r.stop) {
 		return
 	}

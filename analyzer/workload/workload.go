@@ -62,10 +62,14 @@ type Job struct {
 	// Stop is the signal to end by; 0 is the image's own.
 	Stop syscall.Signal
 	// ReadyAt says when the container can be exercised; nil is when the
-	// image's first TCP port accepts connections. Ready is how long that may
+	// image's first TCP port accepts connections or, where it has none, when
+	// its health check has passed. Ready is how long that may
 	// take; 0 is a minute.
 	ReadyAt *Readiness
 	Ready   time.Duration
+	// NoHealthcheck leaves the image's health check out, which is otherwise run
+	// in the container meanwhile.
+	NoHealthcheck bool
 	// Grace is how long the container may take to end once it was told to,
 	// before it is killed; 0 is ten seconds.
 	Grace time.Duration

@@ -31,18 +31,23 @@ func Main(m *testing.M) {
 }
 
 // New loads an image into a store of the test's own, which is removed with it.
-// LPM_TEST_IMAGES is the folder that testdata/images/ensure prints; see [Missing]
-// for what a test without it does.
 func New(t *testing.T, image string) (*store.Store, store.Image) {
+	t.Helper()
+	return Load(t, Archive(t, image))
+}
+
+// Archive returns the file of an image. LPM_TEST_IMAGES is the folder that
+// testdata/images/ensure prints; see [Missing] for what a test without it does.
+func Archive(t *testing.T, image string) string {
 	t.Helper()
 	archive := filepath.Join(os.Getenv("LPM_TEST_IMAGES"), image+".tar")
 	if _, err := os.Stat(archive); err != nil {
 		Missing(t, "the test image %s: %v (LPM_TEST_IMAGES names the folder; make images builds them)", image, err)
 	}
-	return Load(t, archive)
+	return archive
 }
 
-// Load is [New] with the image of a docker-archive.
+// Load is [New] for an image in a file.
 func Load(t *testing.T, archive string) (*store.Store, store.Image) {
 	t.Helper()
 	s, err := store.Open(filepath.Join(t.TempDir(), "store"), store.Options{RangeUnpack: InRange})
