@@ -2,11 +2,14 @@ package workload
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
@@ -78,6 +81,92 @@ func TestAsRootRecordersAgree(t *testing.T) {
 	})
 }
 
+// TestAsRootRecordersAgreeOnMore: what answers from name servers said, and whom
+// signals went to.
+func TestAsRootRecordersAgreeOnMore(t *testing.T) {
+	privileged(t)
+	serveNames(t, "127.0.0.9:53")
+	l := newLab(t, "python3")
+	l.agree(t, nil, func() Job {
+		j := l.job(t, "-c", asksAndSignals)
+		return j
+	})
+	j := l.job(t, "-c", asksAndSignals)
+	j.Recorder = EBPF
+	o := l.run(t, j)
+	want := []string{
+		"name one.example: 192.0.2.1", "name three.example: 192.0.2.3", "name two.example: 192.0.2.2",
+		"signal 10 to group", "signal 12 to foreign", "signal 15 to foreign", "signal 18 to group",
+	}
+	if got := alike(o.Record); !slices.Equal(slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "read ") }), want) {
+		t.Errorf("seen %q, want %q", got, want)
+	}
+}
+
+// asksAndSignals receives answers in three ways, and sends signals to a group,
+// to a process of its own, to one of another and to itself.
+const asksAndSignals = `
+import os, signal, socket, struct, time
+def ask(s, n, name, send):
+    send(struct.pack(">6H", n, 256, 1, 0, 0, 0) + b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + bytes([0, 0, 1, 0, 1]))
+where = ("127.0.0.9", 53)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(where)
+ask(s, 1, "one.example", s.send); s.recvfrom(4096)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ask(s, 2, "two.example", lambda m: s.sendto(m, where)); s.recvfrom(4096)
+ask(s, 3, "three.example", lambda m: s.sendto(m, where)); s.recvmsg(4096)
+for n in (signal.SIGUSR1, signal.SIGCONT): signal.signal(n, signal.SIG_IGN)
+def child(own):
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        for n in (signal.SIGUSR2, signal.SIGTERM): signal.signal(n, signal.SIG_DFL)
+        if own: os.setpgid(0, 0)
+        os.write(w, b".")
+        while True: time.sleep(1000)
+    os.read(r, 1)
+    return pid
+pid = child(True); os.kill(pid, signal.SIGUSR2); os.waitpid(pid, 0)
+pid = child(True); os.killpg(pid, signal.SIGTERM); os.waitpid(pid, 0)
+pid = child(False); os.kill(pid, signal.SIGUSR1); os.kill(0, signal.SIGCONT)
+os.kill(os.getpid(), signal.SIGUSR1)
+os._exit(0)
+`
+
+// serveNames answers each question with an address whose last number is the
+// question's.
+func serveNames(t *testing.T, address string) {
+	t.Helper()
+	server, err := net.ListenPacket("udp", address)
+	if err != nil {
+		stage.Missing(t, "a name server of the test's own: %v", err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { server.Close(); <-done })
+	go func() {
+		defer close(done)
+		b := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(b[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			m.Response = true
+			m.Answers = []dnsmessage.Resource{{
+				Header: dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET, TTL: 60},
+				Body:   &dnsmessage.AResource{A: [4]byte{192, 0, 2, byte(m.ID)}},
+			}}
+			if answer, err := m.Pack(); err == nil {
+				_, _ = server.WriteTo(answer, from)
+			}
+		}
+	}()
+}
+
 // script does a little of everything with files, and what takes each of the
 // capabilities that are about them.
 const script = `
@@ -116,6 +205,9 @@ func (l *lab) agree(t *testing.T, capabilities []string, job func() Job) {
 			if kind == EBPF && !slices.Equal(names, capabilities) {
 				t.Errorf("capabilities %q, want %q", names, capabilities)
 			}
+			for _, r := range seen[kind] {
+				permissions[i] = append(permissions[i], alike(r)...)
+			}
 			for _, permission := range p.Manifest.Permissions() {
 				if !strings.HasPrefix(permission.Path, "resources") {
 					permissions[i] = append(permissions[i], permission.ID)
@@ -126,7 +218,25 @@ func (l *lab) agree(t *testing.T, capabilities []string, job func() Job) {
 			return
 		}
 	}
-	t.Errorf("the proposals differ:\n%s", strings.Join(differ, "\n"))
+	t.Errorf("the proposals, or the records, differ:\n%s", strings.Join(differ, "\n"))
+}
+
+// alike are the facts of a record that a proposal may leave out.
+func alike(r *evidence.Record) []string {
+	var list []string
+	for _, n := range r.Names {
+		list = append(list, fmt.Sprintf("name %s: %s", n.Name, strings.Join(n.Addresses, " ")))
+	}
+	for _, s := range r.Signals {
+		list = append(list, fmt.Sprintf("signal %d to %s", s.Number, s.To))
+	}
+	for _, f := range r.Reads {
+		if !strings.HasPrefix(f.Path, "/proc/") { // numbers of processes
+			list = append(list, "read "+f.Path)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 func difference(a, b []string) []string {
