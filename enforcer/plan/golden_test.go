@@ -91,7 +91,7 @@ func everything(r *plan.Request) {
 func TestGolden(t *testing.T) {
 	record := func(r *plan.Request) {
 		r.Mode, r.Manifest = plan.Record, nil
-		r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []manifest.Syscall{{Name: "read"}, {Name: "write"}}
+		r.Options.Identity, r.Options.Baseline = manifest.IdentityRange, []manifest.Syscall{{Name: "read"}, {Name: "socket"}, {Name: "write"}}
 	}
 	tests := []struct {
 		name   string
