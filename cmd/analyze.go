@@ -45,11 +45,11 @@ other things at its first start than at later ones: with --volume it finds what
 an earlier run has written, and --from proposes from the records of both.
 
 With --recorder ebpf, which takes root, the container is not stopped at its
-calls but watched from inside the kernel, which shows exactly which capabilities
-were needed. With --attach nothing is run: a container is
-watched that runs already, under whatever engine, from now until it ends, for
---for, or up to Ctrl-C. TARGET is the number of its first process, or the folder
-of its control group (version 2); IMAGE says what it was made from.
+calls but watched from inside the kernel, where its checks of capabilities are
+seen. With --attach nothing is run: a container is watched that runs already,
+under whatever engine, from now until it ends, for --for, or up to Ctrl-C.
+TARGET is the number of its first process, or the folder of its control group
+(version 2); IMAGE says what it was made from.
 
 Of a run whose command or exercise fails nothing is proposed or kept, unless
 --keep-going says so, and the exit code is that of what failed.

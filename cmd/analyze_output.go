@@ -85,7 +85,7 @@ func (s *session) print(p *analyzer.Proposal, output string) error {
 		_, err := s.term.Out.Write(p.CUE())
 		return err
 	}
-	if err := os.WriteFile(output, p.CUE(), 0o644); err != nil {
+	if err := writeFile(output, p.CUE()); err != nil {
 		return fmt.Errorf("writing the proposal: %w", err)
 	}
 	s.progress(fmt.Sprintf("%s: %s", output, counted(p.Manifest)))

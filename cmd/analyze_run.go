@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
@@ -23,10 +22,8 @@ import (
 // --evidence says so.
 func (s *session) recorded(ctx context.Context, st *store.Store, image store.Image, f analyzeFlags) (*workload.Outcome, error) {
 	// What a run takes minutes to find must not be lost to a misspelled path.
-	for _, file := range []string{f.output, f.evidence, f.coverage} {
-		if _, err := os.Stat(filepath.Dir(file)); err != nil {
-			return nil, err
-		}
+	if err := writableFiles(f.output, f.evidence, f.coverage); err != nil {
+		return nil, err
 	}
 	watch := s.watch
 	if f.attach != "" {
@@ -55,7 +52,7 @@ func (s *session) recorded(ctx context.Context, st *store.Store, image store.Ima
 func keepRecord(r *evidence.Record, file string) error {
 	encoded, err := r.Encode()
 	if err == nil {
-		err = os.WriteFile(file, encoded, 0o644)
+		err = writeFile(file, encoded)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the record: %w", err)

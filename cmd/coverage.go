@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/least-privilege/lpm/analyzer"
@@ -33,7 +32,7 @@ func (s *session) cover(p *analyzer.Proposal, records []*evidence.Record, facts 
 	if filepath.Ext(file) == ".svg" {
 		drawing = curve.SVG()
 	}
-	if err := os.WriteFile(file, drawing, 0o644); err != nil {
+	if err := writeFile(file, drawing); err != nil {
 		return fmt.Errorf("drawing the coverage: %w", err)
 	}
 	return nil

@@ -325,7 +325,7 @@ func writeIndented(file string, data []byte) error {
 	err := json.Indent(&text, data, "", "  ")
 	if err == nil {
 		text.WriteByte('\n')
-		err = os.WriteFile(file, text.Bytes(), 0o644)
+		err = writeFile(file, text.Bytes())
 	}
 	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)

@@ -52,8 +52,7 @@ type Permission struct {
 	ID     string        `json:"id"`
 	Need   analyzer.Need `json:"need"`
 	Reason string        `json:"reason,omitempty"`
-	// Untried tells that it was left out of no run: every program needs it, or it
-	// is for what no run shows.
+	// Untried tells that it was left out of no run; Reason says why.
 	Untried bool `json:"untried,omitempty"`
 	// Failure is the trial that failed without it.
 	Failure *Outcome `json:"failure,omitempty"`
@@ -187,8 +186,8 @@ func (r *Results) Summary() string {
 		}
 	}
 	return fmt.Sprintf("Tried by leaving permissions out, in %d runs: %d are needed (the workload failed without each), "+
-		"%d unneeded (it passed %d times without all of them), %d undecided; %d were not tried, which every program needs or no run shows. "+
-		"Another workload may need what this one does not.",
+		"%d unneeded (it passed %d times without all of them), %d undecided; %d were not tried: every program needs them, no run shows them, or the "+
+		"image's health check alone used them. Another workload may need what this one does not.",
 		r.Trials, n[analyzer.Needed], n[analyzer.Unneeded], r.Repeat, n[analyzer.Undecided]-untried, untried)
 }
 
