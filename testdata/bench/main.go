@@ -57,7 +57,10 @@ func (b *bench) topics() []topic {
 		{"share", b.share},
 		{"redis", b.redis},
 		{"nginx", b.nginx},
-		{"record", b.record},
+		{"record-redis", b.record("record-redis")},
+		{"record-nginx", b.record("record-nginx")},
+		{"record-script", b.record("record-script")},
+		{"record-build", b.record("record-build")},
 		{"proposals", b.sizes},
 	}
 }

@@ -17,36 +17,42 @@ import (
 // shortProcesses is a script that starts many programs, each for a moment.
 const shortProcesses = "i=0; while [ $i -lt 2000 ]; do /usr/bin/true; i=$((i+1)); done"
 
-// record compares what is done while it is watched with what is done when
-// nobody watches, for servers and for commands that end.
-func (b *bench) record(ctx context.Context) error {
-	if err := has("redis-benchmark", "wrk", "strace", "bwrap"); err != nil {
-		return err
+// watching is what is done while it is watched, and when nobody watches.
+type watching struct {
+	image, title string
+	compare      func(context.Context, store, *comparison) error
+}
+
+// watchings are compared with what is done natively: servers, and commands that
+// end.
+func (b *bench) watchings() map[string]watching {
+	return map[string]watching{
+		"record-redis":  {"redis", "Recording redis under redis-benchmark -t set -n " + requests, b.recordRedis},
+		"record-nginx":  {"nginx", "Recording nginx under " + strings.Join(wrk(), " "), b.recordNginx},
+		"record-script": {"redis", "Recording a shell script of 2000 short processes", b.recordScript},
+		"record-build":  {"golang", "Recording go build cmd/gofmt", b.recordBuild},
 	}
-	s := b.store("record")
-	for _, w := range []struct {
-		image, title string
-		compare      func(context.Context, store, *comparison) error
-	}{
-		{"redis", "Recording redis under redis-benchmark -t set -n " + requests, b.recordRedis},
-		{"nginx", "Recording nginx under " + strings.Join(wrk(), " "), b.recordNginx},
-		{"redis", "Recording a shell script of 2000 short processes", b.recordScript},
-		{"golang", "Recording go build cmd/gofmt", b.recordBuild},
-	} {
+}
+
+// record returns the comparison of one of them.
+func (b *bench) record(name string) func(context.Context) error {
+	w := b.watchings()[name]
+	return func(ctx context.Context) error {
+		if err := has("redis-benchmark", "wrk", "strace", "bwrap"); err != nil {
+			return err
+		}
 		if _, err := os.Stat(b.image(w.image)); err != nil {
 			return &unavailableError{fmt.Sprintf("there is no image %s", w.image)}
 		}
 		if err := free(w.image); err != nil {
 			return err
 		}
+		s := b.store("record")
 		if _, err := s.lpm(ctx, "load", b.image(w.image)); err != nil {
 			return err
 		}
-		if err := w.compare(ctx, s, &comparison{title: w.title}); err != nil {
-			return err
-		}
+		return w.compare(ctx, s, &comparison{title: w.title})
 	}
-	return nil
 }
 
 func (b *bench) recordRedis(ctx context.Context, s store, c *comparison) error {
