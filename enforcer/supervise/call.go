@@ -380,6 +380,12 @@ func (c *Call) readlink(name string) (string, bool) {
 // open opens a path as the calling process would resolve it, never leaving
 // its root and never following the magic links of /proc.
 func (c *Call) open(name string, flags uint64) (int, error) {
+	return c.walk(name, flags, unix.RESOLVE_NO_MAGICLINKS)
+}
+
+// walk opens a path within the calling process's root, under the restrictions
+// of openat2(2) that are given.
+func (c *Call) walk(name string, flags, resolve uint64) (int, error) {
 	if c.root == 0 {
 		root, err := unix.Open(c.proc("root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err == nil {
@@ -392,10 +398,7 @@ func (c *Call) open(name string, flags uint64) (int, error) {
 	if name == "" {
 		name = "/"
 	}
-	how := unix.OpenHow{
-		Flags:   flags | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	}
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | resolve}
 	for tries := 1; ; tries++ {
 		fd, err := unix.Openat2(c.root, name, &how)
 		// A path with ".." must be walked again when anything on the machine
@@ -410,9 +413,9 @@ func (c *Call) open(name string, flags uint64) (int, error) {
 // maxWalks bounds how often a path is walked.
 const maxWalks = 64
 
-// UseRoot has paths resolved in the root that a descriptor stands for, which
-// the caller knows to be the process's own, and keeps open until the call is
-// answered.
+// UseRoot has paths resolved in the root that a descriptor stands for: that of
+// the container, which the caller knows to be the process's too, and keeps open
+// until the call is answered.
 func (c *Call) UseRoot(root int) {
 	if !c.lent {
 		c.close()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,9 @@ func (c *Call) Find(name string, follow bool) (Place, error) {
 	if !follow {
 		flags |= unix.O_NOFOLLOW
 	}
+	if p, plain := c.findPlain(name, flags); plain {
+		return p, nil
+	}
 	fd, err := c.open(name, flags)
 	if err == nil {
 		defer unix.Close(fd)
@@ -44,6 +48,28 @@ func (c *Call) Find(name string, follow bool) (Place, error) {
 		p.Path, err = c.followed(p.Path)
 	}
 	return p, err
+}
+
+// findPlain is Find for a path that no link is on, as are most, so that it is the
+// place's path already; of one that leads nowhere it is too, since the kernel
+// would have come to the link before. Of a process with a root of its own the
+// place has another path.
+func (c *Call) findPlain(name string, flags uint64) (Place, bool) {
+	if !c.lent || path.Clean(name) != name {
+		return Place{}, false
+	}
+	p := Place{Path: name}
+	fd, err := c.walk(name, flags, unix.RESOLVE_NO_SYMLINKS)
+	switch {
+	case err == nil:
+		defer unix.Close(fd)
+		p.Err = unix.Fstat(fd, &p.Stat)
+		return p, true
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		p.Err = err
+		return p, true
+	}
+	return p, false
 }
 
 // placeOf describes an open file.

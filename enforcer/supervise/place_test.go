@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // and no link leads out of, and which stays open.
 func TestFindInALentRoot(t *testing.T) {
 	dir := t.TempDir()
-	for name, target := range map[string]string{"out": "../../../../etc", "absolute": "/file"} {
+	for name, target := range map[string]string{"out": "../../../../etc", "absolute": "/file", "nowhere": "/none"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -27,11 +28,14 @@ func TestFindInALentRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(root)
+	if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	th := newThread(t, "getppid")
 	found := map[string]Place{}
 	end := th.serve(t.Context(), decide(func(c *Call) Verdict {
 		c.UseRoot(root)
-		for _, name := range []string{"/absolute", "/out/passwd", "/../file"} {
+		for _, name := range []string{"/absolute", "/out/passwd", "/../file", "/file", "/pipe", "/none", "/no/folder", "/file/below", "/nowhere"} {
 			p, err := c.Find(name, true)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -52,6 +56,20 @@ func TestFindInALentRoot(t *testing.T) {
 		if p := found[name]; p.Err != nil || p.Path != filepath.Join(dir, "file") {
 			t.Errorf("%s led to %+v", name, p)
 		}
+	}
+	// Without links a path is what it says, whether it is there or not.
+	for name, want := range map[string]error{
+		"/file": nil, "/pipe": nil, "/none": unix.ENOENT, "/no/folder": unix.ENOENT, "/file/below": unix.ENOTDIR,
+	} {
+		if p := found[name]; p.Path != name || !errors.Is(p.Err, want) {
+			t.Errorf("%s led to %s, %v", name, p.Path, p.Err)
+		}
+	}
+	if p := found["/pipe"]; p.Stat.Mode&unix.S_IFMT != unix.S_IFIFO {
+		t.Errorf("the pipe has mode %o", p.Stat.Mode)
+	}
+	if p := found["/nowhere"]; !errors.Is(p.Err, unix.ENOENT) || p.Path == "/nowhere" {
+		t.Errorf("a link to nothing led to %s, %v", p.Path, p.Err)
 	}
 	if p := found["/out/passwd"]; p.Err == nil {
 		t.Errorf("a link led out of the root, to %s", p.Path)
