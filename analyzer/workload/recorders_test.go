@@ -106,9 +106,10 @@ func TestAsRootRecordersAgreeOnMore(t *testing.T) {
 // asksAndSignals receives answers in three ways, and sends signals to a group,
 // to a process of its own, to one of another and to itself.
 const asksAndSignals = `
-import os, signal, socket, struct, time
+import os, select, signal, socket, struct, time
 def ask(s, n, name, send):
     send(struct.pack(">6H", n, 256, 1, 0, 0, 0) + b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + bytes([0, 0, 1, 0, 1]))
+    select.select([s], [], []) # as resolvers do
 where = ("127.0.0.9", 53)
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(where)
 ask(s, 1, "one.example", s.send); s.recvfrom(4096)
