@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 }
 
 // joinSession gives the tests a session keyring of their own, as a login
-// does, for an attack to look into. A keyring is a thread's: executing the
+// does (pam_keyinit(8)), for an attack to look into. A keyring is a thread's: executing the
 // program anew makes it that of the whole process.
 func joinSession() error {
 	const done = "LPM_TEST_SESSION"
@@ -54,9 +54,12 @@ func joinSession() error {
 		return nil
 	}
 	runtime.LockOSThread()
-	// Where there are no keyrings, the test that looks for a key fails.
-	if _, err := unix.KeyctlJoinSessionKeyring(""); err != nil {
-		return nil
+	// No name, which is not the empty one: that is invalid.
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("joining a session keyring: %w", err)
+	}
+	if _, err := unix.KeyctlInt(unix.KEYCTL_LINK, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_SESSION_KEYRING, 0, 0); err != nil {
+		return fmt.Errorf("linking the user's keyring to the session's: %w", err)
 	}
 	return syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), done+"=1"))
 }
