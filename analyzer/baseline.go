@@ -27,12 +27,22 @@ var hot = [...]string{
 	"epoll_ctl", "fcntl", "fstat", "nanosleep", "pread64", "pwrite64", "rt_sigaction", "sigaltstack",
 }
 
+// starting are calls by which a C library, or the runtime of Go, starts each
+// process and thread. They are as hot. Some libraries come to them by pointers
+// that nothing follows, so that a proposal has them too where the image's code
+// makes calls that cannot be told.
+var starting = [...]string{"arch_prctl", "rseq", "set_robust_list", "set_tid_address"}
+
 // hotVariants are forms of calls that are too frequent where their other forms
 // tell something: tgkill(2) with a signal that is ignored unless it is asked
-// for, by which the runtime of Go interrupts its own threads, and recvfrom(2)
-// by those who do not ask for the sender, as resolvers do.
+// for, by which the runtime of Go interrupts its own threads; recvfrom(2) by
+// those who do not ask for the sender, as resolvers do; newfstatat(2) as C
+// libraries make fstat of it, with an empty path; and prlimit64(2) by which a
+// limit is asked for and none set.
 func hotVariants() []manifest.Syscall {
 	return []manifest.Syscall{
+		{Name: "newfstatat", When: []manifest.Condition{{Arg: 3, OneOf: []string{"0x1000"}}}}, // AT_EMPTY_PATH
+		{Name: "prlimit64", When: []manifest.Condition{{Arg: 2, OneOf: []string{"0"}}}},
 		{Name: "recvfrom", When: []manifest.Condition{{Arg: 4, OneOf: []string{"0"}}}},
 		{Name: "tgkill", When: []manifest.Condition{{Arg: 2, OneOf: []string{"23"}}}}, // SIGURG
 	}
@@ -52,8 +62,10 @@ func Baseline(architecture string) []string { return existing(architecture, base
 // without a notice: the baseline, and those that are too frequent.
 func Unwatched(architecture string) []manifest.Syscall {
 	var calls []manifest.Syscall
-	for _, name := range append(Baseline(architecture), existing(architecture, hot[:])...) {
-		calls = append(calls, manifest.Syscall{Name: name})
+	for _, list := range [][]string{baseline[:], hot[:], starting[:]} {
+		for _, name := range existing(architecture, list) {
+			calls = append(calls, manifest.Syscall{Name: name})
+		}
 	}
 	return append(calls, hotVariants()...)
 }

@@ -234,7 +234,7 @@ func (p *proposer) addVariants(calls map[string]proposedCall) {
 // addHot adds the calls that no recording watches and that the image's code
 // can make, or may be able to: of code that could not be read nothing is known.
 func (p *proposer) addHot(calls map[string]proposedCall) {
-	names := existing(p.arch, hot[:])
+	names := append(existing(p.arch, hot[:]), existing(p.arch, starting[:])...)
 	for _, v := range hotVariants() {
 		if !slices.Contains(rare[:], v.Name) {
 			names = append(names, v.Name)
@@ -249,7 +249,7 @@ func (p *proposer) addHot(calls map[string]proposedCall) {
 		switch {
 		case reachable:
 			how = "not watched; " + how
-		case len(p.facts.Unknown) > 0 || p.facts.Reachable == nil:
+		case len(p.facts.Unknown) > 0 || p.facts.Reachable == nil || len(p.facts.Sites) > 0 && slices.Contains(starting[:], name):
 			how = "not watched; what code can make it is unknown"
 		default:
 			continue
