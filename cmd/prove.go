@@ -99,10 +99,15 @@ func (f *proveFlags) folder(output string) string {
 
 // prove finds out which permissions are needed: of a manifest, of what is
 // proposed from records, or from a run that is recorded now.
-func (s *session) prove(ctx context.Context, name string, f analyzeFlags) error {
+func (s *session) prove(ctx context.Context, name string, f analyzeFlags) (err error) {
 	if err := ablation.CheckFolder(f.prove.folder(f.output)); err != nil {
 		return err
 	}
+	lock, err := ablation.NewLock(f.prove.folder(f.output))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	st, err := s.store()
 	if err != nil {
 		return err
@@ -136,7 +141,11 @@ func (s *session) prove(ctx context.Context, name string, f analyzeFlags) error 
 	if err := s.cover(p, records, facts, f.coverage); err != nil {
 		return err
 	}
-	found, err := s.ablate(ctx, st, image, p.Manifest, p.Why, f)
+	var recorded time.Duration
+	for _, r := range records {
+		recorded = max(recorded, time.Duration(r.Duration)*time.Millisecond)
+	}
+	found, err := s.ablate(ctx, st, image, ablation.Job{Manifest: p.Manifest, Why: p.Why, Recorded: recorded}, f)
 	if err != nil {
 		return err
 	}
@@ -202,17 +211,13 @@ func (s *session) recordsToProve(ctx context.Context, st *store.Store, name stri
 // later: another run would be another proposal. A folder that cannot be written
 // to is found before a run that may take long.
 func (s *session) recordToProve(ctx context.Context, st *store.Store, image store.Image, kept string, f analyzeFlags) (_ *evidence.Record, err error) {
-	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
-		return nil, fmt.Errorf("making the work folder: %w", err)
-	}
 	unfinished := kept + ".new"
 	if err := os.WriteFile(unfinished, nil, 0o644); err != nil {
 		return nil, fmt.Errorf("the work folder: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			// The folder stays where there is something else in it.
-			_, _ = os.Remove(unfinished), os.Remove(filepath.Dir(kept))
+			_ = os.Remove(unfinished)
 		}
 	}()
 	outcome, err := s.recorded(ctx, st, image, f)
@@ -250,7 +255,7 @@ func (f *analyzeFlags) sameWorkload(records []*evidence.Record) error {
 
 // proveManifest says of a manifest's permissions which are needed.
 func (s *session) proveManifest(ctx context.Context, st *store.Store, image store.Image, m *manifest.Manifest, f analyzeFlags) error {
-	found, err := s.ablate(ctx, st, image, m, nil, f)
+	found, err := s.ablate(ctx, st, image, ablation.Job{Manifest: m}, f)
 	if err != nil {
 		return err
 	}
@@ -277,17 +282,15 @@ func (s *session) proveManifest(ctx context.Context, st *store.Store, image stor
 	return writeIndented(f.output, data)
 }
 
-// ablate makes the trials.
-func (s *session) ablate(ctx context.Context, st *store.Store, image store.Image, m *manifest.Manifest, why map[string]analyzer.Explanation, f analyzeFlags) (*ablation.Results, error) {
+// ablate makes the trials of a, which says what to try.
+func (s *session) ablate(ctx context.Context, st *store.Store, image store.Image, a ablation.Job, f analyzeFlags) (*ablation.Results, error) {
 	job, done, err := s.workload(st, image, f)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	a := ablation.Job{
-		Workload: job, Manifest: m, Why: why, Dir: f.prove.folder(f.output), Parallel: f.prove.jobs, Repeat: f.prove.repeat,
-		Limit: f.prove.limit, Baseline: f.prove.all, Remove: removeVolumes, Said: s.progress,
-	}
+	a.Workload, a.Dir, a.Parallel, a.Repeat = job, f.prove.folder(f.output), f.prove.jobs, f.prove.repeat
+	a.Limit, a.Baseline, a.Remove, a.Said = f.prove.limit, f.prove.all, removeVolumes, s.progress
 	stop := func() {}
 	if !s.quiet {
 		bar := s.term.Bar("runs")

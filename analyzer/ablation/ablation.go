@@ -53,6 +53,10 @@ type Job struct {
 	// Repeat and Limit are the search's.
 	Repeat int
 	Limit  time.Duration
+	// Recorded is how long the workload took when it was recorded, the longest
+	// time of several; 0 where that is not known, and a run with everything
+	// granted then has no limit but the workload's own.
+	Recorded time.Duration
 	// Baseline tries the calls too that every program needs.
 	Baseline bool
 	// Remove removes a folder whose files may have other owners.
@@ -268,8 +272,11 @@ func (e *FolderError) Unwrap() error { return e.Err }
 
 // Hint tells the way out.
 func (e *FolderError) Hint() string {
-	if errors.Is(e.Err, errNotOurs) {
+	switch {
+	case errors.Is(e.Err, errNotOurs):
 		return "choose another folder"
+	case errors.Is(e.Err, journal.ErrInUse):
+		return "wait until it has ended, or choose another folder"
 	}
 	return "remove the folder to begin anew, or choose another one"
 }
@@ -278,8 +285,10 @@ func (e *FolderError) Hint() string {
 var errNotOurs = errors.New("it is not one of trials")
 
 func explain(err error, dir string) error {
-	if errors.Is(err, journal.ErrForeign) {
-		return &FolderError{dir, journal.ErrForeign}
+	for _, known := range []error{journal.ErrForeign, journal.ErrInUse} {
+		if errors.Is(err, known) {
+			return &FolderError{dir, known}
+		}
 	}
 	return err
 }

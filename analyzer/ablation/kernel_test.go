@@ -218,6 +218,20 @@ func TestNothingToConclude(t *testing.T) {
 	})
 }
 
+// TestEndless: a workload that ended when it was recorded, and does not under
+// its manifest, is no reason to wait for ever.
+func TestEndless(t *testing.T) {
+	l := newLab(t, "static")
+	p := l.record(t, l.workload(t, "sleep", "1ms"))
+	j := l.job(t, l.workload(t, "sleep", "1h"), p.Manifest)
+	j.Repeat, j.Recorded = 1, time.Millisecond
+	var b *prove.BrokenError
+	_, err := Run(t.Context(), l.store, j)
+	if !errors.As(err, &b) || b.Outcome.Verdict != prove.TimedOut {
+		t.Errorf("error: %v", err)
+	}
+}
+
 // TestServer proves a server that is exercised from outside, one run at a time.
 func TestServer(t *testing.T) {
 	if _, err := exec.LookPath("redis-cli"); err != nil {

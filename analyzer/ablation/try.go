@@ -19,8 +19,8 @@ import (
 )
 
 // How long a run may take: some time that a slow machine needs, and several
-// times what it takes with everything granted. Before that is known there is
-// the workload's own limit alone.
+// times what it takes with everything granted, or took when it was recorded as
+// long as nothing else is known.
 const (
 	leastLimit = 5 * time.Second
 	slower     = 5
@@ -109,9 +109,12 @@ func (r *runner) job(s *scene, m *manifest.Manifest, left []prove.Candidate) wor
 	job.Volume = r.volumes(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(left) > 0 {
+	switch {
+	case len(left) > 0:
 		job.Limit = leastLimit + slower*r.slowest
 		job.Ready = min(r.Workload.Ready, job.Limit/2)
+	case r.Recorded > 0:
+		job.Limit = leastLimit + slower*r.Recorded
 	}
 	return job
 }
