@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/cmd/render"
+	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/store"
 )
 
@@ -22,7 +23,9 @@ func newLoad(s *session) *cobra.Command {
   PATH                  either, told apart by what is in it
 
 Tars may be compressed with gzip. Every layer is held against its digest. Of an
-image for several platforms, this machine's is taken.`,
+image for several platforms, this machine's is taken. The manifests, approvals
+and records that a layout has for an image come with it, as lpm copy puts them
+there; an approval counts only if a key that you trust signed it.`,
 		Args: needs("SOURCE"),
 	}
 	form := addOutput(c)
@@ -33,7 +36,14 @@ image for several platforms, this machine's is taken.`,
 		}
 		var images []store.Image
 		err = s.during("loading "+args[0], func(func(int64, int64)) error {
-			images, err = st.Load(c.Context(), args[0])
+			images, err = st.LoadWith(c.Context(), args[0], func(l *store.Layout, images []store.Image) error {
+				for _, img := range images {
+					if err := bringArtifacts(c.Context(), artifact.Layout{Layout: l}, artifact.NewLocal(st), img); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 			var format *store.FormatError
 			if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &format) {
 				err = &noSourceError{err}

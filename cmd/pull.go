@@ -66,14 +66,18 @@ func copyArtifacts(ctx context.Context, st *store.Store, ref reference.Reference
 	if err != nil {
 		return err
 	}
-	local := artifact.NewLocal(st)
-	if _, err := artifact.Copy(ctx, remote, local, img.Digest, manifest.MediaType, artifact.MaxPermissions); err != nil {
+	return bringArtifacts(ctx, remote, artifact.NewLocal(st), img)
+}
+
+// bringArtifacts copies what is attached to an image, and of use to lpm.
+func bringArtifacts(ctx context.Context, from artifact.Source, to artifact.Target, img store.Image) error {
+	if _, err := artifact.Copy(ctx, from, to, img.Digest, manifest.MediaType, artifact.MaxPermissions); err != nil {
 		return fmt.Errorf("copying the manifests of %s: %w", nameOf(img), err)
 	}
-	if _, err := artifact.Copy(ctx, remote, local, img.Digest, approval.BundleMediaType, approval.MaxBundle); err != nil {
+	if _, err := artifact.Copy(ctx, from, to, img.Digest, approval.BundleMediaType, approval.MaxBundle); err != nil {
 		return fmt.Errorf("copying the approvals of %s: %w", nameOf(img), err)
 	}
-	if _, err := artifact.Copy(ctx, artifact.Within(remote, maxEvidence), local, img.Digest, evidence.MediaType, evidence.MaxSize); err != nil {
+	if _, err := artifact.Copy(ctx, artifact.Within(from, maxEvidence), to, img.Digest, evidence.MediaType, evidence.MaxSize); err != nil {
 		return fmt.Errorf("copying the records of %s: %w", nameOf(img), err)
 	}
 	return nil

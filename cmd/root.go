@@ -117,7 +117,7 @@ func verbs(s *session) []verbGroup {
 	return []verbGroup{
 		{"containers", "Containers", []*cobra.Command{newRun(s)}},
 		{"images", "Images", []*cobra.Command{
-			newLoad(s), newPull(s), newImages(s), newRemove(s), newPrune(s), newVerify(s),
+			newLoad(s), newPull(s), newCopy(s), newImages(s), newRemove(s), newPrune(s), newVerify(s),
 		}},
 		{"manifests", "Manifests", []*cobra.Command{
 			newAnalyze(s), newValidate(s), newAttach(s), newInspect(s), newExplain(s), newDiff(s), newCheck(s),

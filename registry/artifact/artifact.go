@@ -39,10 +39,10 @@ const EmptyConfig = "application/vnd.oci.empty.v1+json"
 
 const createdAnnotation = "org.opencontainers.image.created"
 
-// Target is a place that keeps images and what refers to them. Implementations
-// verify that bytes have the digest they were asked for by, report
-// [ErrNotFound] and [ErrCorrupt], and honour the bounds of this package.
-type Target interface {
+// Source is a place to read images and what refers to them from.
+// Implementations verify that bytes have the digest they were asked for by,
+// report [ErrNotFound] and [ErrCorrupt], and honour the bounds of this package.
+type Source interface {
 	// Referrers lists the manifests that may have the subject. An entry may
 	// be wrong in every respect; a missing list is an empty one.
 	Referrers(ctx context.Context, subject v1.Hash) ([]v1.Descriptor, error)
@@ -50,6 +50,11 @@ type Target interface {
 	Manifest(ctx context.Context, digest v1.Hash) ([]byte, error)
 	// Blob returns the bytes of a blob of exactly d.Size bytes.
 	Blob(ctx context.Context, d v1.Descriptor) ([]byte, error)
+}
+
+// Target is a source that can be written to.
+type Target interface {
+	Source
 	// Write stores the blobs, then the manifest, and lists it as a referrer
 	// of its subject. When it returns nil the artifact can be found.
 	Write(ctx context.Context, a Artifact) error

@@ -9,10 +9,10 @@ import (
 )
 
 // Copy copies the valid referrers of subject that have the media type from
-// one target to another, byte for byte, so that digests stay the same. It
+// one place to another, byte for byte, so that digests stay the same. It
 // returns how many the second target did not have before. Referrers that are
 // not valid are left behind.
-func Copy(ctx context.Context, from, to Target, subject v1.Hash, mediaType types.MediaType, limit int64) (int, error) {
+func Copy(ctx context.Context, from Source, to Target, subject v1.Hash, mediaType types.MediaType, limit int64) (int, error) {
 	items, err := List(ctx, from, subject, mediaType, limit)
 	if err != nil {
 		return 0, err
@@ -46,7 +46,7 @@ func Copy(ctx context.Context, from, to Target, subject v1.Hash, mediaType types
 }
 
 // rebuild makes an artifact of an item that was read.
-func rebuild(ctx context.Context, from Target, subject v1.Hash, item Item) (Artifact, error) {
+func rebuild(ctx context.Context, from Source, subject v1.Hash, item Item) (Artifact, error) {
 	m, err := decodeManifest(item.Raw)
 	if err != nil {
 		return Artifact{}, fmt.Errorf("artifact %s: %w", item.Digest, err)

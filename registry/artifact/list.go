@@ -46,7 +46,7 @@ func (e *Invalid) Unwrap() error { return e.Err }
 // incomplete: nothing must be decided on what was found.
 //
 // No document larger than limit bytes, or than [MaxDocument], is read.
-func List(ctx context.Context, t Target, subject v1.Hash, mediaType types.MediaType, limit int64) ([]Item, error) {
+func List(ctx context.Context, t Source, subject v1.Hash, mediaType types.MediaType, limit int64) ([]Item, error) {
 	listed, err := t.Referrers(ctx, subject)
 	if err != nil {
 		return nil, fmt.Errorf("listing what refers to %s: %w", subject, err)
@@ -92,7 +92,7 @@ func mayHaveType(d v1.Descriptor, mediaType types.MediaType) bool {
 // read returns the referrer with the digest. It is not wanted when its own
 // manifest says that it is of another type. The error is nil for whatever the
 // referrer's author could have caused.
-func read(ctx context.Context, t Target, subject, digest v1.Hash, mediaType types.MediaType, limit int64) (item Item, wanted bool, err error) {
+func read(ctx context.Context, t Source, subject, digest v1.Hash, mediaType types.MediaType, limit int64) (item Item, wanted bool, err error) {
 	item.Digest = digest
 	invalid := func(err error) (Item, bool, error) {
 		item.Err = &Invalid{digest, err}

@@ -8,7 +8,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/least-privilege/lpm/registry/store"
-	"github.com/least-privilege/lpm/registry/unpack"
 )
 
 // Local is the store on this machine as a [Target].
@@ -43,16 +42,7 @@ func (l Local) Blob(_ context.Context, d v1.Descriptor) ([]byte, error) {
 // read translates the store's errors to those of targets.
 func (l Local) read(digest v1.Hash, limit int64) ([]byte, error) {
 	content, err := l.store.ReadBlob(digest, limit)
-	var mismatch *unpack.MismatchError
-	switch {
-	case err == nil:
-		return content, nil
-	case errors.Is(err, store.ErrNotFound):
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	case errors.As(err, &mismatch):
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return nil, err
+	return content, translated(err)
 }
 
 // Write implements [Target].

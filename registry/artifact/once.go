@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,14 +24,14 @@ func AttachOnce(ctx context.Context, t Target, subject v1.Hash, doc Document) (v
 	return AttachBlob(ctx, t, subject, doc)
 }
 
-// Within returns the target with a bound on the bytes of all blobs that are
+// Within returns the source with a bound on the bytes of all blobs that are
 // read from it together. Past the bound, a blob is refused with [ErrTooLarge],
-// which [List] holds for a fault of the artifact and not of the target. It is
-// for one goroutine.
-func Within(t Target, total int64) Target { return &within{Target: t, left: total} }
+// which [List] holds for a fault of the artifact and not of the source. What is
+// written goes through where the source is a target. It is for one goroutine.
+func Within(s Source, total int64) Target { return &within{Source: s, left: total} }
 
 type within struct {
-	Target
+	Source
 	left int64
 }
 
@@ -39,5 +40,13 @@ func (w *within) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 		return nil, fmt.Errorf("blob of %d bytes, where %d are left for all: %w", d.Size, w.left, ErrTooLarge)
 	}
 	w.left -= d.Size
-	return w.Target.Blob(ctx, d)
+	return w.Source.Blob(ctx, d)
+}
+
+func (w *within) Write(ctx context.Context, a Artifact) error {
+	t, ok := w.Source.(Target)
+	if !ok {
+		return fmt.Errorf("writing to what can only be read: %w", errors.ErrUnsupported)
+	}
+	return t.Write(ctx, a)
 }

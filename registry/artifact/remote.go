@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -136,15 +135,7 @@ func (r *Remote) Write(ctx context.Context, a Artifact) error {
 }
 
 func (r *Remote) writeBlob(ctx context.Context, b Blob) error {
-	c, err := r.client(ctx, transport.PushScope)
-	if err != nil {
-		return err
-	}
-	layer := static.NewLayer(b.Content, b.MediaType)
-	if err := remote.WriteLayer(r.repo, layer, remote.WithContext(ctx), remote.WithTransport(c.Transport)); err != nil {
-		return fmt.Errorf("writing a blob to %s: %w", r, err)
-	}
-	return nil
+	return r.WriteLayer(ctx, static.NewLayer(b.Content, b.MediaType))
 }
 
 // put writes a manifest under a tag or its digest. The library's own way

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/least-privilege/lpm/registry/reference"
 )
@@ -27,19 +26,11 @@ func (e *PlatformError) Error() string {
 // architecture ("amd64" or "arm64"). When the reference has a digest, what
 // the registry answers is held against it.
 func (r *Remote) Resolve(ctx context.Context, ref reference.Reference, architecture string) (v1.Hash, error) {
-	identifier := ref.Tag
-	if ref.Digest != "" {
-		identifier = ref.Digest
-	}
-	raw, err := r.manifest(ctx, identifier, string(types.OCIManifestSchema1), string(types.DockerManifestSchema2),
-		string(types.OCIImageIndex), string(types.DockerManifestList))
+	raw, err := r.named(ctx, ref)
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("resolving %s: %w", ref, err)
 	}
 	digest := digestOf(raw)
-	if ref.Digest != "" && digest.String() != ref.Digest {
-		return v1.Hash{}, fmt.Errorf("resolving %s: %w", ref, ErrCorrupt)
-	}
 	mediaType, err := mediaTypeOf(raw)
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("resolving %s: %w", ref, err)

@@ -151,7 +151,7 @@ func (s *Store) Blob(h v1.Hash) (io.ReadCloser, error) {
 }
 
 type verifiedBlob struct {
-	file *os.File
+	file io.ReadCloser
 	want v1.Hash
 	sum  hash.Hash
 }
@@ -175,13 +175,5 @@ func (s *Store) ReadBlob(h v1.Hash, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading blob %s: %w", h, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("reading blob %s: larger than %d bytes", h, limit)
-	}
-	return data, nil
+	return readWhole(r, h, limit)
 }

@@ -30,7 +30,14 @@ import (
 // Errors: [*FormatError] for what is no image or is cut short,
 // [*PlatformError], [*unpack.MismatchError].
 func (s *Store) Load(ctx context.Context, source string) ([]Image, error) {
-	images, err := s.load(ctx, parseLocation(source))
+	return s.LoadWith(ctx, source, nil)
+}
+
+// LoadWith is Load. Where the source is an OCI layout, it is handed to also once
+// its images are in the store, so that more of it can be taken. What that
+// returns is LoadWith's error; the images stay.
+func (s *Store) LoadWith(ctx context.Context, source string, also func(*Layout, []Image) error) ([]Image, error) {
+	images, err := s.load(ctx, parseLocation(source), also)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", source, err)
 	}
@@ -78,7 +85,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func (s *Store) load(ctx context.Context, l location) ([]Image, error) {
+func (s *Store) load(ctx context.Context, l location, also func(*Layout, []Image) error) ([]Image, error) {
 	collection, err := s.lock(ctx, lockCollection, shared)
 	if err != nil {
 		return nil, err
@@ -96,8 +103,9 @@ func (s *Store) load(ctx context.Context, l location) ([]Image, error) {
 		return nil, &FormatError{Source: l.path, Err: err}
 	}
 	entries := make([]v1.Descriptor, 0, len(found))
+	archive := false
 	for _, f := range found {
-		_, archive := f.source.(*dockerSource)
+		_, archive = f.source.(*dockerSource)
 		a := adder{store: s, source: f.source, architecture: runtime.GOARCH, contents: archive, parallel: 1}
 		entry, err := a.add(ctx, f.name, f.desc)
 		if err != nil {
@@ -105,7 +113,15 @@ func (s *Store) load(ctx context.Context, l location) ([]Image, error) {
 		}
 		entries = append(entries, entry)
 	}
-	return s.enter(ctx, entries...)
+	images, err := s.enter(ctx, entries...)
+	if err != nil || archive || also == nil {
+		return images, err
+	}
+	layout := &Layout{path: l.path, tag: l.tag, files: files}
+	if err := layout.read(); err != nil {
+		return nil, &FormatError{Source: l.path, Err: err}
+	}
+	return images, also(layout, images)
 }
 
 // formatError wraps what is wrong with the source's content. A done context
