@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/least-privilege/lpm/registry/client"
 	"github.com/least-privilege/lpm/registry/reference"
 )
 
@@ -48,7 +49,7 @@ func NewRemote(r reference.Reference, o RemoteOptions) (*Remote, error) {
 	}
 	return &Remote{
 		repo:     ref.Context(),
-		base:     transport.NewRetry(newTransport(o.Insecure)),
+		base:     client.New(o.Insecure),
 		keychain: keychain,
 		clients:  make(map[string]*http.Client),
 	}, nil
@@ -73,7 +74,7 @@ func (r *Remote) client(ctx context.Context, scope string) (*http.Client, error)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", r.repo.RegistryStr(), err)
 	}
-	c := &http.Client{Transport: rt, CheckRedirect: checkRedirect}
+	c := &http.Client{Transport: rt}
 	r.clients[scope] = c
 	return c, nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/least-privilege/lpm/registry/client"
 )
 
 // PullOptions say how to pull.
@@ -29,7 +31,7 @@ type PullOptions struct {
 // Credentials come from the docker config. Layers that the store has are not
 // fetched again, so a pull that was cut short goes on where it was.
 //
-// Errors: [*PlatformError]; [*PlainHTTPError] where a registry would have been
+// Errors: [*PlatformError]; [*client.PlaintextError] where a registry would have been
 // spoken to in plain HTTP unasked; go-containerregistry's transport.Error for
 // a registry's refusal.
 func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Image, error) {
@@ -59,10 +61,12 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	}
 	defer collection.Close()
 
-	transport := newTransport(o.Insecure)
-	defer transport.base.CloseIdleConnections()
+	transport := client.New(o.Insecure)
+	defer transport.CloseIdleConnections()
 	puller, err := remote.NewPuller(
 		remote.WithTransport(transport),
+		// The transport tries again itself.
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes(),
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
 		remote.WithUserAgent("lpm"),
 	)
