@@ -22,6 +22,12 @@ const (
 func addOutput(c *cobra.Command, more ...output) *output {
 	v := outputFlag{form: asText, forms: append([]output{asText, asJSON}, more...)}
 	c.Flags().VarP(&v, "output", "o", "print as `FORM`: "+v.choices())
+	var names []string
+	for _, form := range v.forms {
+		names = append(names, string(form))
+	}
+	// It fails for a flag that is not there.
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 	return &v.form
 }
 

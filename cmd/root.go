@@ -91,9 +91,6 @@ words to whoever has to say yes.`,
 		// See suggestion.
 		DisableSuggestions:         true,
 		SuggestionsMinimumDistance: 2,
-		CompletionOptions: cobra.CompletionOptions{
-			HiddenDefaultCmd: true,
-		},
 	}
 	root.SetVersionTemplate("lpm {{.Version}}\n")
 	root.PersistentFlags().BoolVarP(&s.quiet, "quiet", "q", false, "report no progress")
@@ -101,6 +98,7 @@ words to whoever has to say yes.`,
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
 		for _, c := range g.commands {
 			c.GroupID = g.id
+			s.complete(c)
 			root.AddCommand(c)
 		}
 	}
