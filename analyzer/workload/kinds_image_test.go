@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/least-privilege/lpm/analyzer/internal/stage"
+	"github.com/least-privilege/lpm/enforcer/supervise"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -46,6 +48,26 @@ func (l *lab) holds(t *testing.T, m *manifest.Manifest, args ...string) {
 	}
 	for _, d := range trial.Denials {
 		t.Errorf("refused under the proposal: %+v", d)
+	}
+}
+
+// refuses runs an image under a proposal, with the request that starts a
+// program which was not in the record.
+func (l *lab) refuses(t *testing.T, m *manifest.Manifest) {
+	t.Helper()
+	j := l.job(t, "attack")
+	j.Limit = time.Minute
+	j.Volume = func(name string) (string, error) { return l.store.VolumeDir("test", name) }
+	j.Options.BestEffort = true
+	trial, err := Try(t.Context(), l.store, j, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := printed(t, j); !strings.Contains(text, "attack refused") {
+		t.Errorf("printed %q", text)
+	}
+	if !slices.ContainsFunc(trial.Denials, func(d supervise.Denial) bool { return d.What == "/usr/bin/id" }) {
+		t.Errorf("/usr/bin/id is not among what was refused: %+v", trial.Denials)
 	}
 }
 
