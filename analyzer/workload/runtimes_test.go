@@ -17,6 +17,7 @@ func TestRuntimes(t *testing.T) {
 		programs []string // all that the proposal starts
 	}{
 		{"node", 8021, []string{"/usr/bin/node", "/usr/bin/uname"}},
+		{"java", 8022, []string{"java", "jspawnhelper", "/usr/bin/uname"}},
 	} {
 		t.Run(test.image, func(t *testing.T) {
 			l := newLab(t, test.image)
