@@ -62,6 +62,7 @@ type Recorder struct {
 	uses    uses
 	moving  moving
 	askers  map[string]bool // programs that ask for names
+	starts  starts
 	// probes are the processes of health checks.
 	probes map[int]bool
 	// observing is not nil where another recorder tells this one what it has
@@ -166,6 +167,9 @@ func (r *Recorder) decide(auditArch uint32, number int, c call) supervise.Verdic
 		return supervise.Verdict{}
 	}
 	r.noteValues(note, c)
+	if isStart(c.name) {
+		r.noteStart()
+	}
 	if err := r.noteEffects(c); err != nil {
 		r.noteFailure(c, err)
 	}

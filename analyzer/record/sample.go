@@ -32,6 +32,9 @@ const share = 100
 func (r *Recorder) Sample(ctx context.Context, pid int, every time.Duration) error {
 	next := time.NewTimer(every)
 	defer next.Stop()
+	r.mu.Lock()
+	r.starts.first = pid
+	r.mu.Unlock()
 	var last sample
 	lastTime := r.now()
 	for {
@@ -75,11 +78,11 @@ func (r *Recorder) keep(s sample, used, since time.Duration) {
 	}
 }
 
-// take reads one sample, of a first process and others that it has not started.
+// take reads one sample, of a first process and more that it has not started.
 // Only a missing first process is an error; others come and go. How much memory
 // it is takes the kernel a walk through all of it, which is spared where that
 // cannot be more than the peak so far.
-func take(first int, others []int, peak int64) (sample, error) {
+func take(first int, more []int, peak int64) (sample, error) {
 	var s sample
 	if err := s.add(first); err != nil {
 		return s, err
@@ -98,21 +101,13 @@ func take(first int, others []int, peak int64) (sample, error) {
 	case st.Type == unix.TMPFS_MAGIC || st.Type == unix.OVERLAYFS_SUPER_MAGIC:
 		s.written = int64(st.Blocks-st.Bfree) * st.Bsize
 	}
-	queue, err := children(first)
+	err := others(first, more, func(pid int) {
+		if s.add(pid) == nil {
+			all = append(all, pid)
+		}
+	})
 	if err != nil {
 		return s, err
-	}
-	queue = append(queue, others...)
-	for seen := 0; len(queue) > 0 && seen < maxSampled; seen++ {
-		pid := queue[0]
-		queue = queue[1:]
-		if s.add(pid) != nil {
-			continue
-		}
-		all = append(all, pid)
-		if more, err := children(pid); err == nil {
-			queue = append(queue, more...)
-		}
 	}
 	if s.resident > peak {
 		for _, pid := range all {
@@ -127,6 +122,25 @@ func take(first int, others []int, peak int64) (sample, error) {
 
 // maxSampled bounds the work of one sample in a container full of processes.
 const maxSampled = 4096
+
+// others gives each process that a first one, or one of more, has started, and
+// those of more, as long as they are there.
+func others(first int, more []int, each func(pid int)) error {
+	queue, err := children(first)
+	if err != nil {
+		return err
+	}
+	queue = append(queue, more...)
+	for seen := 0; len(queue) > 0 && seen < maxSampled; seen++ {
+		pid := queue[0]
+		queue = queue[1:]
+		each(pid)
+		if started, err := children(pid); err == nil {
+			queue = append(queue, started...)
+		}
+	}
+	return nil
+}
 
 func (s *sample) add(pid int) error {
 	stat, err := readProc(fmt.Sprintf("/proc/%d/stat", pid))
