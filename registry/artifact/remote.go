@@ -74,7 +74,7 @@ func (r *Remote) client(ctx context.Context, scope string) (*http.Client, error)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", r.repo.RegistryStr(), err)
 	}
-	c := &http.Client{Transport: rt}
+	c := &http.Client{Transport: rt, CheckRedirect: client.CheckRedirect}
 	r.clients[scope] = c
 	return c, nil
 }

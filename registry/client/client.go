@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -51,11 +52,12 @@ func New(insecure bool) *Transport {
 	t := &Transport{
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 8,
 			// A registry that accepts a connection and says nothing must not
 			// hold a script for ever.
-			TLSHandshakeTimeout:   30 * time.Second,
+			TLSHandshakeTimeout:   10 * time.Second,
 			ResponseHeaderTimeout: 2 * time.Minute,
 			IdleConnTimeout:       90 * time.Second,
 		},
@@ -94,6 +96,24 @@ func checkRedirect(from, to string) error {
 	if from == to || !isLocal(to) || isLocal(from) && !isLinkLocal(to) {
 		return nil
 	}
+	return redirectError(from, to)
+}
+
+// CheckRedirect is an [http.Client]'s for documents, which no registry has
+// elsewhere in a local network: it refuses what the transport lets one within
+// it, and --insecure, do for layers.
+func CheckRedirect(r *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("more than 10 redirects")
+	}
+	from, to := via[0].URL.Hostname(), r.URL.Hostname()
+	if from != to && isLocal(to) {
+		return redirectError(from, to)
+	}
+	return nil
+}
+
+func redirectError(from, to string) error {
 	return fmt.Errorf("registry %q redirects into the local network, to %q", from, to)
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,23 +57,32 @@ func TestRedirects(t *testing.T) {
 	for _, test := range []struct {
 		from, to string
 		allowed  bool
+		layers   bool // where only layers may be elsewhere
 	}{
-		{"registry.example", "cdn.example", true},
-		{"registry.example", "registry.example", true},
-		{"registry.example", "203.0.113.5", true},
-		{"127.0.0.1", "127.0.0.1", true},
-		{"10.0.0.7", "10.0.0.8", true},
-		{"10.0.0.7", "169.254.169.254", false},
-		{"registry.example", "169.254.169.254", false},
-		{"registry.example", "10.0.0.8", false},
-		{"registry.example", "127.0.0.1", false},
-		{"registry.example", "localhost", false},
-		{"registry.example", "::1", false},
-		{"registry.example", "::ffff:10.0.0.8", false},
-		{"registry.example", "0.0.0.0", false},
+		{"registry.example", "cdn.example", true, false},
+		{"registry.example", "registry.example", true, false},
+		{"registry.example", "203.0.113.5", true, false},
+		{"127.0.0.1", "127.0.0.1", true, false},
+		{"10.0.0.7", "10.0.0.8", true, true},
+		{"127.0.0.1", "10.0.0.8", true, true},
+		{"10.0.0.7", "169.254.169.254", false, false},
+		{"registry.example", "169.254.169.254", false, false},
+		{"registry.example", "10.0.0.8", false, false},
+		{"registry.example", "127.0.0.1", false, false},
+		{"registry.example", "localhost", false, false},
+		{"registry.example", "::1", false, false},
+		{"registry.example", "::ffff:10.0.0.8", false, false},
+		{"registry.example", "0.0.0.0", false, false},
 	} {
 		if err := checkRedirect(test.from, test.to); (err == nil) != test.allowed {
 			t.Errorf("from %s to %s: %v", test.from, test.to, err)
+		}
+		at := func(host string) *http.Request {
+			return &http.Request{URL: &url.URL{Scheme: "https", Host: net.JoinHostPort(host, "5000")}}
+		}
+		err := CheckRedirect(at(test.to), []*http.Request{at(test.from)})
+		if allowed := test.allowed && !test.layers; (err == nil) != allowed {
+			t.Errorf("a document from %s to %s: %v", test.from, test.to, err)
 		}
 	}
 }
