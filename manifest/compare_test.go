@@ -48,6 +48,9 @@ func TestCompare(t *testing.T) {
 		{"wider network", body(`"network":{"mode":"private"}`), body(`"network":{"mode":"host"}`), "^network"},
 		{"narrower network", body(`"network":{"mode":"host"}`), body(`"network":{"mode":"private"}`), "vnetwork"},
 		{"one more port", body(`"network":{"mode":"host","egress":[{"ports":["80"],"protocol":"tcp"}]}`), body(`"network":{"mode":"host","egress":[{"ports":["80-81"],"protocol":"tcp"}]}`), "^egress::tcp"},
+		{"ping", body(`"network":{"mode":"private"}`), body(`"network":{"mode":"private","egress":[{"host":"a.example.com","protocol":"icmp"}]}`), "+egress:a.example.com:icmp"},
+		{"ping beside a port", body(`"network":{"mode":"private","egress":[{"host":"a.example.com","ports":["1-65535"],"protocol":"udp"}]}`), body(`"network":{"mode":"private","egress":[{"host":"a.example.com","ports":["1-65535"],"protocol":"udp"},{"host":"a.example.com","protocol":"icmp"}]}`), "+egress:a.example.com:icmp"},
+		{"ping of a name below", body(`"network":{"mode":"private","egress":[{"host":"*.example.com","protocol":"icmp"}]}`), body(`"network":{"mode":"private","egress":[{"host":"a.example.com","protocol":"icmp"}]}`), "-egress:*.example.com:icmp"},
 		{"published", body(`"network":{"mode":"private","listen":[{"port":80,"protocol":"tcp"}]}`), body(`"network":{"mode":"private","listen":[{"port":80,"protocol":"tcp","publish":true}]}`), "^listen:tcp/80"},
 		{"mount to be written", body(`"mounts":[{"path":"/a","volume":"v"}]`), body(`"mounts":[{"path":"/a","volume":"v","write":true}]`), "^mount:/a"},
 		{"other source", body(`"mounts":[{"path":"/a","volume":"v"}]`), body(`"mounts":[{"path":"/a","host":"/srv"}]`), "^mount:/a"},
@@ -128,5 +131,9 @@ func TestUnionAndIntersectErrors(t *testing.T) {
 	volume, host := parse(t, body(`"mounts":[{"path":"/a","volume":"v"}]`)), parse(t, body(`"mounts":[{"path":"/a","host":"/srv"}]`))
 	if _, err := Union(volume, host); err == nil {
 		t.Error("two mounts at one path were joined")
+	}
+	ping := parse(t, body(`"network":{"mode":"private","egress":[{"host":"a.b","protocol":"icmp"}]}`))
+	if _, err := Union(ping, parse(t, body(`"network":{"mode":"host"}`))); err == nil || !strings.Contains(err.Error(), "ICMP") {
+		t.Errorf("union of ICMP and the host's network: %v", err)
 	}
 }

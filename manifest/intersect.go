@@ -158,7 +158,7 @@ func meetNetwork(a, b Network) Network {
 		if !targetWithin(y, x) {
 			narrow = y
 		}
-		fits := x.Protocol == y.Protocol && len(ports) > 0 && (targetWithin(y, x) || targetWithin(x, y))
+		fits := x.Protocol == y.Protocol && (len(ports) > 0 || x.Protocol == ICMP) && (targetWithin(y, x) || targetWithin(x, y))
 		return Egress{narrow.Host, narrow.CIDR, ports, x.Protocol, x.and(y.Note)}, fits
 	})
 	m.Egress = absorb(egress, Egress.inside, func(e Egress) Note { return e.Note })

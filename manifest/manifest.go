@@ -190,13 +190,16 @@ type Network struct {
 	Note
 }
 
-// Protocol is a transport protocol.
+// Protocol is a protocol above IP.
 type Protocol string
 
 // The protocols a network permission can name.
 const (
 	TCP Protocol = "tcp"
 	UDP Protocol = "udp"
+	// ICMP is echo requests, of IPv4 and IPv6, and the answers to them. It has
+	// no ports, and only an [Egress] of a private network can name it.
+	ICMP Protocol = "icmp"
 )
 
 // Egress is a destination that may be connected to. In private mode exactly
@@ -206,8 +209,9 @@ type Egress struct {
 	// Host is a host name, or "*.example.com" for the names below one.
 	Host string `json:"host,omitempty"`
 	// CIDR is an address block such as "192.0.2.0/24" or "2001:db8::/32".
-	CIDR     string      `json:"cidr,omitempty"`
-	Ports    []PortRange `json:"ports"`
+	CIDR string `json:"cidr,omitempty"`
+	// Ports is empty for [ICMP] and for nothing else.
+	Ports    []PortRange `json:"ports,omitempty"`
 	Protocol Protocol    `json:"protocol"`
 	Note
 }

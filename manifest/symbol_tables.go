@@ -107,7 +107,7 @@ var ioctls = [...]symbol{
 	{"SIOCGIFDSTADDR", 0x8917, Normal, ""}, {"SIOCGIFBRDADDR", 0x8919, Normal, ""},
 	{"SIOCGIFNETMASK", 0x891b, Normal, ""}, {"SIOCGIFMETRIC", 0x891d, Normal, ""},
 	{"SIOCGIFMTU", 0x8921, Normal, ""}, {"SIOCGIFHWADDR", 0x8927, Normal, ""},
-	{"SIOCGIFINDEX", 0x8933, Normal, ""}, {"SIOCGIFTXQLEN", 0x8942, Normal, ""},
+	{"SIOCGIFINDEX", 0x8933, Normal, ""}, {"SIOCGIFTXQLEN", 0x8942, Normal, ""}, {"SIOCGIFMAP", 0x8970, Normal, ""},
 	{"SIOCATMARK", 0x8905, Normal, ""}, {"SIOCGSTAMP", 0x8906, Normal, ""}, {"SIOCGSTAMPNS", 0x8907, Normal, ""},
 	{"SIOCOUTQNSD", 0x894b, Normal, ""},
 }

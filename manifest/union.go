@@ -8,7 +8,8 @@ import "fmt"
 // It can allow more than the two together where the format cannot say less:
 // the host's network beside a private one drops the latter's addresses. The
 // error is [ErrArchitecture], or an [*InvalidError] where the two contradict
-// each other, such as by mounting different things at one path.
+// each other, such as by mounting different things at one path, or where the
+// format cannot say it at all, such as ICMP on the host's network.
 func Union(a, b *Manifest) (*Manifest, error) {
 	if err := checkArchitectures(a, b); err != nil {
 		return nil, err

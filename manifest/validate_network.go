@@ -34,7 +34,9 @@ func (n Network) validate(p *problems) {
 		for i, l := range n.Listen {
 			at := entry("network.listen", i)
 			l.Note.validate(p, at)
-			l.Protocol.validate(p, at)
+			if l.Protocol != TCP && l.Protocol != UDP {
+				p.add(at+".protocol", "expected %q or %q, not %q", TCP, UDP, l.Protocol)
+			}
 			if l.Port == 0 {
 				p.add(at+".port", "expected a port from 1 to 65535")
 			}
@@ -43,16 +45,11 @@ func (n Network) validate(p *problems) {
 	}
 }
 
-func (t Protocol) validate(p *problems, at string) {
-	if t != TCP && t != UDP {
-		p.add(at+".protocol", "expected %q or %q, not %q", TCP, UDP, t)
-	}
-}
-
 func (e Egress) validate(p *problems, at string, mode NetworkMode) {
 	e.Note.validate(p, at)
-	e.Protocol.validate(p, at)
 	switch {
+	case mode == NetworkHost && e.Protocol == ICMP:
+		p.add(at+".protocol", "on the host's network only ports can be held to the manifest, and ICMP has none; use mode %q", NetworkPrivate)
 	case mode == NetworkHost && (e.Host != "" || e.CIDR != ""):
 		p.add(at, "on the host's network only ports can be held to the manifest; leave out host and cidr, or use mode %q", NetworkPrivate)
 	case mode == NetworkPrivate && (e.Host == "") == (e.CIDR == ""):
@@ -68,8 +65,22 @@ func (e Egress) validate(p *problems, at string, mode NetworkMode) {
 			p.add(at+".cidr", "%s", err)
 		}
 	}
-	if len(e.Ports) == 0 {
-		p.add(at+".ports", "expected at least one port")
+	e.validatePorts(p, at)
+}
+
+func (e Egress) validatePorts(p *problems, at string) {
+	switch e.Protocol {
+	case TCP, UDP:
+		if len(e.Ports) == 0 {
+			p.add(at+".ports", "expected at least one port")
+		}
+	case ICMP:
+		if e.Ports != nil {
+			p.add(at+".ports", "expected no such field, for ICMP has no ports")
+		}
+		return
+	default:
+		p.add(at+".protocol", "expected %q, %q or %q, not %q", TCP, UDP, ICMP, e.Protocol)
 	}
 	if bounded(p, at+".ports", len(e.Ports)) {
 		for i, r := range e.Ports {

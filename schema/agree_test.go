@@ -80,6 +80,10 @@ func TestTextsAgree(t *testing.T) {
 		{`"network":{"mode":"private","egress":[{"cidr":%q,"ports":["1"],"protocol":"tcp"}]}`, []string{"192.0.2.0/24", "::/0", "2001:db8::/32"}, []string{"192.0.2.0", "a/8", "2001:DB8::/32"}},
 		{`"network":{"mode":"host","egress":[{"ports":[%q],"protocol":"tcp"}]}`, []string{"1", "65535", "1-65535"}, []string{"0", "01", "1-", "-1", "1,2", "a"}},
 		{`"network":{"mode":"host","egress":[{"ports":["1"],"protocol":%q}]}`, []string{"tcp", "udp"}, []string{"TCP", "icmp", ""}},
+		{`"network":{"mode":"private","listen":[{"port":1,"protocol":%q}]}`, []string{"tcp", "udp"}, []string{"icmp", ""}},
+		{`"network":{"mode":"private","egress":[{"host":"a.b","protocol":%q}]}`, []string{"icmp"}, []string{"tcp", "udp", ""}},
+		{`"network":{"mode":"private","egress":[{"host":"a.b","protocol":%q,"ports":[]}]}`, nil, []string{"icmp", "tcp", "udp"}},
+		{`"network":{"mode":"private","egress":[{"host":"a.b","protocol":%q,"ports":["1"]}]}`, []string{"tcp", "udp"}, []string{"icmp", "sctp"}},
 	} {
 		for i, text := range append(tt.good, tt.bad...) {
 			want := i < len(tt.good)

@@ -98,6 +98,8 @@ func TestPoliciesCannotBePassedBy(t *testing.T) {
 		{"a path above the forbidden one", `forbid: [{permission: "write:/var/lib/app", reason: "none"}]`, "resources:", "filesystem: writable: [{path: \"/var\"}]\nresources:", "forbid write:/var"},
 		{"reading everything", `forbid: [{permission: "read:/etc/shadow", reason: "none"}]`, "", "", "forbid read:/"},
 		{"a constraint on each entry of a list", `manifest: capabilities: [...{name: !="CAP_CHOWN"}]`, "", "", "manifest capability:CAP_CHOWNcapabilities[0].name"},
+		{"ICMP under a ceiling of ports", `ceiling: network: {modes: ["private"], egress: [{ports: ["1-65535"], protocol: "tcp"}, {ports: ["1-65535"], protocol: "udp"}]}`, `ports: ["443"], protocol: "tcp"`, `protocol: "icmp"`, "ceiling egress:api.example.com:icmpnetwork.egress[0]"},
+		{"ICMP to more than the ceiling's", `ceiling: network: {modes: ["private"], egress: [{host: "*.example.org", protocol: "icmp"}]}`, `ports: ["443"], protocol: "tcp"`, `protocol: "icmp"`, "ceiling egress:api.example.com:icmpnetwork.egress[0]"},
 		{"a network mode that is not listed", `ceiling: network: {modes: ["private"]}`, `mode: "private", egress: [{host: "api.example.com", ports`, `mode: "host", egress: [{ports`, "ceiling network:host"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,6 +108,16 @@ func TestPoliciesCannotBePassedBy(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestCeilingOfICMP(t *testing.T) {
+	ping := strings.Replace(allowed, `ports: ["443"], protocol: "tcp"`, `protocol: "icmp"`, 1)
+	for _, entry := range []string{`{protocol: "icmp"}`, `{host: "*.example.com", protocol: "icmp"}`} {
+		policy := "version: 1, name: \"p\", ceiling: network: {modes: [\"private\"], egress: [" + entry + "]}"
+		if got := check(t, policy, ping); len(got) > 0 {
+			t.Errorf("a ceiling with %s: %q", entry, got)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ type definitions map[string]*definitionFields
 // cannot be asked of an evaluated value, which has lost most attributes.
 func readDefinitions() (definitions, error) {
 	defs := definitions{}
-	for name, text := range map[string]string{"manifest.cue": manifestSource, "policy.cue": policySource} {
+	for name, text := range map[string]string{"manifest.cue": manifestSource, "policy.cue": policySource, "trust.cue": trustSource} {
 		file, err := parser.ParseFile(name, text)
 		if err != nil {
 			return nil, fmt.Errorf("parsing the schema: %w", err)

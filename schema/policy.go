@@ -150,6 +150,18 @@ func (c *ceiling) validate() error {
 	if err := m.Validate(); err != nil || c.Network == nil {
 		return err
 	}
+	// ICMP without a target has no mode of its own; it is checked with one.
+	var anywhere []manifest.Egress
+	for _, e := range c.Network.Egress {
+		if e.Protocol == manifest.ICMP && e.Host == "" && e.CIDR == "" {
+			e.CIDR = "::/0"
+			anywhere = append(anywhere, e)
+		}
+	}
+	base.Network = manifest.Network{Mode: manifest.NetworkPrivate, Egress: anywhere}
+	if err := base.Validate(); err != nil {
+		return err
+	}
 	bare := func(e manifest.Egress) bool { return e.Host == "" && e.CIDR == "" }
 	base.Network = manifest.Network{
 		Mode:   manifest.NetworkPrivate,
@@ -161,7 +173,7 @@ func (c *ceiling) validate() error {
 	}
 	base.Network = manifest.Network{
 		Mode:   manifest.NetworkHost,
-		Egress: slices.DeleteFunc(slices.Clone(c.Network.Egress), func(e manifest.Egress) bool { return !bare(e) }),
+		Egress: slices.DeleteFunc(slices.Clone(c.Network.Egress), func(e manifest.Egress) bool { return !bare(e) || e.Protocol == manifest.ICMP }),
 	}
 	return base.Validate()
 }

@@ -1,4 +1,4 @@
-// Package schema is the definition of manifests and policies in CUE.
+// Package schema is the definition of manifests, policies and rules of trust in CUE.
 //
 // It reads what people write, JSON, YAML or CUE, and tells them in which line
 // they wrote what was not expected. What comes from a registry is never
@@ -13,6 +13,8 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
 )
+
+//go:generate go run ../testdata/reference ../docs/reference.md
 
 //go:embed manifest.cue
 var manifestSource string

@@ -10,7 +10,7 @@ import (
 // sources returns the schema's files as one CUE package.
 func sources() (*build.Instance, error) {
 	instance := build.NewContext().NewInstance("", nil)
-	for name, text := range map[string]string{"manifest.cue": manifestSource, "policy.cue": policySource} {
+	for name, text := range map[string]string{"manifest.cue": manifestSource, "policy.cue": policySource, "trust.cue": trustSource} {
 		file, err := parser.ParseFile(name, text, parser.ParseComments)
 		if err != nil {
 			return nil, fmt.Errorf("parsing the schema: %w", err)
