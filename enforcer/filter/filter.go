@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	seccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
@@ -73,12 +74,17 @@ func Compile(f plan.Filter) ([]byte, error) {
 	return raw, nil
 }
 
-// CompileAll compiles filters, of which all but the last only allow or refuse,
-// and returns one program that does what the kernel does with all of them. The
-// errors are those of [Compile].
+// CompileAll compiles filters and returns one program that does what the kernel
+// does with all of them. A filter may notify only where those after it refuse
+// nothing, which the kernel prefers. Other errors are those of [Compile].
 func CompileAll(filters []plan.Filter) ([]byte, error) {
 	var joined bpf.Program
+	notifies := false
 	for i, f := range filters {
+		if notifies && uses(f, plan.ActionEPERM, plan.ActionENOSYS, plan.ActionKill) {
+			return nil, errors.New("a filter refuses calls after one that notifies of some")
+		}
+		notifies = notifies || uses(f, plan.ActionNotify)
 		raw, err := Compile(f)
 		if err != nil {
 			return nil, err
@@ -94,6 +100,12 @@ func CompileAll(filters []plan.Filter) ([]byte, error) {
 		}
 	}
 	return joined.Bytes(), nil
+}
+
+// uses reports whether a filter has one of the actions for native calls.
+func uses(f plan.Filter, actions ...plan.Action) bool {
+	return slices.Contains(actions, f.Default) ||
+		slices.ContainsFunc(f.Rules, func(r plan.Rule) bool { return slices.Contains(actions, r.Action) })
 }
 
 // Disassemble returns a compiled filter as text, one instruction a line.

@@ -111,6 +111,12 @@ func TestRefusedRules(t *testing.T) {
 		{"x32", []plan.Rule{allow(bpf.X32Bit)}, "number out of range"},
 		{"unsorted", []plan.Rule{allow(2), allow(1)}, "not sorted"},
 		{"two actions", []plan.Rule{allow(2), {Number: 2, Action: plan.ActionKill}}, "different actions"},
+		{"two actions for some calls", []plan.Rule{
+			allow(2, equals(1, 3)), {Number: 2, Action: plan.ActionNotify, When: []plan.Compare{{Arg: 1, Mask: 0xf0}}},
+		}, "different actions"},
+		{"two actions, of different arguments", []plan.Rule{
+			allow(2, equals(1, 3)), {Number: 2, Action: plan.ActionNotify, When: []plan.Compare{equals(2, 4)}},
+		}, "different actions"},
 		{"a seventh argument", []plan.Rule{allow(1, equals(6, 1))}, "no argument 6"},
 		{"an argument before the first", []plan.Rule{allow(1, equals(-1, 1))}, "no argument -1"},
 		{"one argument twice", []plan.Rule{allow(1, equals(2, 1), equals(2, 1))}, "two comparisons of argument 2"},

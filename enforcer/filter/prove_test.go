@@ -164,3 +164,63 @@ func TestProveKnowsOtherRules(t *testing.T) {
 		})
 	}
 }
+
+// TestActionsOfOneCall: alternatives may have different actions where no call
+// is of two of them.
+func TestActionsOfOneCall(t *testing.T) {
+	actions := []plan.Action{plan.ActionAllow, plan.ActionEPERM, plan.ActionENOSYS, plan.ActionNotify, plan.ActionKill}
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		f := filterOf(pick(r, actions), allow(15))
+		var split func(first, size uint64)
+		split = func(first, size uint64) {
+			if size > 1 && r.IntN(3) > 0 {
+				split(first, size/2)
+				split(first+size/2, size/2)
+				return
+			}
+			when := []plan.Compare{{Arg: 1, Mask: 0xffff_ffff &^ (size - 1), Value: first}}
+			f.Rules = append(f.Rules, plan.Rule{Syscall: "call", Number: 16, Action: pick(r, actions), When: when})
+		}
+		split(0, 16)
+		f.Rules = append(f.Rules, allow(17))
+		agree(t, f, compiled(t, f), seed)
+		if t.Failed() {
+			t.Fatalf("seed %d, rules %+v", seed, f.Rules)
+		}
+	}
+}
+
+// TestCompileAll: what several filters do together, and in which order they
+// cannot be one.
+func TestCompileAll(t *testing.T) {
+	notify := plan.Rule{Syscall: "call", Number: 16, Action: plan.ActionNotify, When: []plan.Compare{equals(1, 2)}}
+	refuse := plan.Rule{Syscall: "call", Number: 16, Action: plan.ActionEPERM, When: []plan.Compare{equals(1, 3)}}
+	guard, list := filterOf(plan.ActionAllow, notify, refuse), filterOf(plan.ActionNotify, allow(15), allow(16))
+	raw, err := CompileAll([]plan.Filter{guard, list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := bpf.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	native, _ := audit(guard.Architecture)
+	for _, test := range []struct {
+		number int32
+		arg    uint64
+		want   plan.Action
+	}{
+		{15, 2, plan.ActionAllow}, {16, 1, plan.ActionAllow}, {16, 2, plan.ActionNotify}, {16, 3, plan.ActionEPERM}, {17, 2, plan.ActionNotify},
+	} {
+		got := program.Run(bpf.Data{Number: test.number, Arch: native, Args: [6]uint64{0, test.arg}}).Return
+		if got != returned(test.want) {
+			t.Errorf("call %d with %d gets %s, want %s", test.number, test.arg, bpf.Action(got), test.want)
+		}
+	}
+	for _, second := range []plan.Filter{filterOf(plan.ActionAllow, refuse), filterOf(plan.ActionENOSYS, allow(16))} {
+		if _, err := CompileAll([]plan.Filter{guard, second}); err == nil {
+			t.Errorf("%+v after a filter that notifies", second)
+		}
+	}
+}

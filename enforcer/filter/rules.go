@@ -41,14 +41,37 @@ func check(f plan.Filter) error {
 			return fail("number out of range")
 		case i > 0 && r.Number < f.Rules[i-1].Number:
 			return fail("rules are not sorted by number")
-		case i > 0 && r.Number == f.Rules[i-1].Number && r.Action != f.Rules[i-1].Action:
-			return fail("alternatives have different actions, %s and %s", f.Rules[i-1].Action, r.Action)
 		}
 		if problem := checkWhen(r.When); problem != "" {
 			return fail("%s", problem)
 		}
 	}
+	return checkActions(f)
+}
+
+// checkActions reports the first rule that could apply to the same call as one
+// with another action. None comes before the other, not for libseccomp either.
+func checkActions(f plan.Filter) error {
+	for i, r := range f.Rules {
+		for _, other := range slices.Backward(f.Rules[:i]) {
+			if other.Number != r.Number {
+				break
+			}
+			if other.Action != r.Action && !exclusive(other.When, r.When) {
+				return &RuleError{Rule: r, Problem: fmt.Sprintf("alternatives of one call have different actions, %s and %s", other.Action, r.Action)}
+			}
+		}
+	}
 	return nil
+}
+
+// exclusive reports whether a and b never hold both.
+func exclusive(a, b []plan.Compare) bool {
+	return slices.ContainsFunc(a, func(c plan.Compare) bool {
+		return slices.ContainsFunc(b, func(d plan.Compare) bool {
+			return c.Arg == d.Arg && (c.Value^d.Value)&c.Mask&d.Mask != 0
+		})
+	})
 }
 
 // checkWhen returns what is wrong with the comparisons of a rule, or "".
@@ -110,8 +133,9 @@ func groups(f plan.Filter) [][]plan.Rule {
 		for n < len(rest) && rest[n].Number == rest[0].Number {
 			n++
 		}
-		if rest[0].Action != f.Default {
-			out = append(out, reduce(rest[:n]))
+		same := func(r plan.Rule) bool { return r.Action == f.Default }
+		if differ := slices.DeleteFunc(slices.Clone(rest[:n]), same); len(differ) > 0 {
+			out = append(out, reduce(differ))
 		}
 		rest = rest[n:]
 	}

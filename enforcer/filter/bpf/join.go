@@ -5,9 +5,10 @@ import "fmt"
 // allow is SECCOMP_RET_ALLOW.
 const allow = 0x7fff0000
 
-// Join returns one program that does what the kernel does with two filters of
-// which the first only allows or refuses: what the first allows, the second
-// decides. The kernel translates and runs one program faster than two.
+// Join returns one program that does what the kernel does with two filters: what
+// the first allows, the second decides. Where the first does anything but allow
+// and refuse, the second must not do what the kernel prefers to that. The kernel
+// translates and runs one program faster than two.
 func Join(first, second Program) (Program, error) {
 	n := len(first) + len(second)
 	if n > MaxInstructions {

@@ -1,4 +1,5 @@
-// Package bpf reads, prints and runs finished seccomp filters.
+// Package bpf reads, prints and runs finished seccomp filters, and writes simple
+// ones.
 //
 // A filter is classic BPF (linux/filter.h) over struct seccomp_data
 // (linux/seccomp.h). The package knows the instructions that libseccomp
