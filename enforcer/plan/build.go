@@ -17,16 +17,13 @@ func New(r Request) (*Plan, error) {
 		if r.Manifest == nil {
 			return nil, fmt.Errorf("no manifest to enforce")
 		}
-		if r.Manifest.Network.Mode == manifest.NetworkPrivate {
-			return nil, ErrPrivateNetwork
-		}
 		if a := r.Manifest.Syscalls.Architecture; a != r.Host.Architecture {
 			return nil, fmt.Errorf("the manifest is for %s, this machine is %s", a, r.Host.Architecture)
 		}
 	}
 	b := &builder{Request: r, plan: &Plan{Mode: r.Mode, Image: r.Image.Digest}, attached: map[string]Arg{}}
 	for _, step := range []func() error{
-		b.choices, b.process, b.identity, b.group, b.namespaces, b.filters, b.supervision, b.operations,
+		b.choices, b.process, b.identity, b.group, b.network, b.namespaces, b.filters, b.supervision, b.operations,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -105,11 +102,10 @@ func (b *builder) identityMode() manifest.IdentityMode {
 	return b.Manifest.Identity.Mode
 }
 
-// networkMode is the manifest's. Recording uses the host's network until
-// private ones exist.
+// networkMode is the manifest's, or the caller's choice while recording.
 func (b *builder) networkMode() manifest.NetworkMode {
 	if b.Mode == Record {
-		return manifest.NetworkHost
+		return cmp.Or(b.Options.Network, manifest.NetworkHost)
 	}
 	return b.Manifest.Network.Mode
 }
@@ -250,7 +246,7 @@ func (b *builder) admitsDeathSignal() bool {
 // supervision lists what the supervisor decides by.
 func (b *builder) supervision() error {
 	if b.Mode == Record {
-		b.plan.Supervision.Network.Mode = manifest.NetworkHost
+		b.plan.Supervision.Network.Mode = b.networkMode()
 		return b.layer(nil)
 	}
 	m := b.Manifest
@@ -287,6 +283,8 @@ func (b *builder) supervision() error {
 		return err
 	}
 	sup.Files = b.files()
+	sup.Handover = b.handover()
+	sup.Shared = sup.Handover && b.plan.Network.Shared
 	b.plan.Supervision = sup
 	return b.layer(sup.Hidden)
 }

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -123,25 +125,53 @@ func (v Volume) apply(m *manifest.Mount) error {
 }
 
 // publish holds the published ports against the network. On the host's, every
-// port that the container listens on is the host's own.
+// port that the container listens on is the host's own; on a private one, a port
+// is published where the manifest asks for that and the caller wants it.
 func (b *builder) publish() error {
 	for _, p := range b.Options.Ports {
-		flag := fmt.Sprintf("--publish %d:%d/%s", p.Host, p.Container, p.Protocol)
-		if p.Address != "" {
-			flag = fmt.Sprintf("--publish %s:%d:%d/%s", p.Address, p.Host, p.Container, p.Protocol)
-		}
-		granted := slices.ContainsFunc(b.Manifest.Network.Listen, func(l manifest.Listen) bool {
+		flag := p.flag()
+		i := slices.IndexFunc(b.Manifest.Network.Listen, func(l manifest.Listen) bool {
 			return l.Port == p.Container && l.Protocol == p.Protocol
 		})
-		switch {
+		switch granted := i >= 0; {
 		case b.networkMode() == manifest.NetworkNone:
-			return &ChoiceError{flag, "the manifest grants no network, so that there is nothing to publish", "network: {mode: \"host\", listen: [{port: …}]} grants a port on the host's network"}
+			return &ChoiceError{flag, "the manifest grants no network, so that there is nothing to publish", "network: {mode: \"private\", listen: [{port: …, publish: true}]} grants a port that can be published"}
 		case !granted:
 			return &ChoiceError{flag, fmt.Sprintf("the manifest does not grant to listen on port %d/%s", p.Container, p.Protocol), "lpm inspect shows the ports that it grants"}
+		case b.private():
+			if err := p.reachable(flag, b.Manifest.Network.Listen[i]); err != nil {
+				return err
+			}
 		case p.Host != p.Container:
 			return &ChoiceError{flag, "on the host's network a port has the number that the program gives it", fmt.Sprintf("have the program listen on port %d, and the manifest grant that", p.Host)}
 		case p.Address != "":
 			return &ChoiceError{flag, "on the host's network the address is the program's to choose", "leave the address out"}
+		}
+	}
+	return nil
+}
+
+// flag is what a caller writes for a published port.
+func (p Port) flag() string {
+	ports := fmt.Sprintf("%d:%d/%s", p.Host, p.Container, p.Protocol)
+	switch {
+	case p.Address == "":
+		return "--publish " + ports
+	case strings.Contains(p.Address, ":"):
+		return "--publish [" + p.Address + "]:" + ports
+	}
+	return "--publish " + p.Address + ":" + ports
+}
+
+// reachable reports what is wrong with a port to be published from a private
+// network.
+func (p Port) reachable(flag string, l manifest.Listen) error {
+	if !l.Publish {
+		return &ChoiceError{flag, fmt.Sprintf("the manifest grants to listen on port %d/%s, and not that it is reached from outside", p.Container, p.Protocol), "publish: true in the manifest grants that"}
+	}
+	if p.Address != "" {
+		if _, err := netip.ParseAddr(p.Address); err != nil {
+			return &ChoiceError{flag, fmt.Sprintf("%q is no IP address", p.Address), "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"}
 		}
 	}
 	return nil

@@ -149,11 +149,16 @@ func TestChosenPlan(t *testing.T) {
 	}
 }
 
-// TestPorts: a port can be counted on where it is granted, under its own
-// number.
+// TestPorts: on the host's network a port can be counted on where it is granted,
+// under its own number; on a private one it is published where that is granted.
 func TestPorts(t *testing.T) {
 	host := func(r *plan.Request) {
 		r.Manifest.Network = manifest.Network{Mode: manifest.NetworkHost, Listen: []manifest.Listen{{Port: 8080, Protocol: manifest.TCP}}}
+	}
+	private := func(r *plan.Request) {
+		r.Manifest.Network = manifest.Network{Mode: manifest.NetworkPrivate, Listen: []manifest.Listen{
+			{Port: 8080, Protocol: manifest.TCP, Publish: true}, {Port: 9090, Protocol: manifest.TCP},
+		}}
 	}
 	tests := []struct {
 		name string
@@ -167,6 +172,10 @@ func TestPorts(t *testing.T) {
 		{"another port", plan.Port{Host: 81, Container: 81, Protocol: manifest.TCP}, host, "81/tcp"},
 		{"another protocol", plan.Port{Host: 8080, Container: 8080, Protocol: manifest.UDP}, host, "8080/udp"},
 		{"without a network", plan.Port{Host: 8080, Container: 8080, Protocol: manifest.TCP}, func(*plan.Request) {}, "no network"},
+		{"published", plan.Port{Host: 80, Container: 8080, Protocol: manifest.TCP}, private, ""},
+		{"published at an address", plan.Port{Address: "::1", Host: 80, Container: 8080, Protocol: manifest.TCP}, private, ""},
+		{"published at no address", plan.Port{Address: "here", Host: 80, Container: 8080, Protocol: manifest.TCP}, private, "--publish here:80:8080/tcp: "},
+		{"for itself alone", plan.Port{Address: "::1", Host: 80, Container: 9090, Protocol: manifest.TCP}, private, "--publish [::1]:80:9090/tcp: "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -21,7 +21,7 @@ type Filter struct {
 	// Default applies to every call that no rule matches.
 	Default Action `json:"default"`
 	// Rules are sorted by number. Several rules for one call are
-	// alternatives and have the same action.
+	// alternatives; those that have different actions exclude each other.
 	Rules []Rule `json:"rules"`
 }
 

@@ -17,7 +17,7 @@ func kernelCalls() []string {
 // name the program or the address it was about. The kernel enforces the same
 // lists again.
 func (b *builder) namedCalls() []string {
-	if b.networkMode() == manifest.NetworkHost {
+	if b.networkMode() == manifest.NetworkHost || b.private() {
 		return []string{"bind", "connect", "execve", "execveat", "listen"}
 	}
 	return []string{"connect", "execve", "execveat"}
@@ -57,6 +57,9 @@ func (b *builder) filters() error {
 		alternatives, err := b.alternatives(s)
 		if err != nil {
 			return err
+		}
+		if b.noticed(s.Name) {
+			alternatives = unnoticed(s.Name, alternatives)
 		}
 		for _, when := range alternatives {
 			if err := add(s.Name, when); err != nil {

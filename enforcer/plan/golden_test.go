@@ -104,6 +104,17 @@ func TestGolden(t *testing.T) {
 			r.Options.Init, r.Options.TTY, r.Options.Console = true, true, "/dev/pts/3"
 			r.Manifest.Resources.PIDs = 10
 		}},
+		{"private", plan.New, func(r *plan.Request) {
+			r.Manifest.Network = manifest.Network{
+				Mode:   manifest.NetworkPrivate,
+				Egress: []manifest.Egress{{Host: "api.example.com", Ports: []manifest.PortRange{{From: 443, To: 443}}, Protocol: manifest.TCP}},
+				Listen: []manifest.Listen{{Port: 8080, Protocol: manifest.TCP, Publish: true}, {Port: 53, Protocol: manifest.UDP}},
+			}
+			option := []manifest.Condition{{Arg: 1, OneOf: []string{"6"}}, {Arg: 2, OneOf: []string{"1", "2"}}}
+			r.Manifest.Syscalls.Allow = append(r.Manifest.Syscalls.Allow,
+				manifest.Syscall{Name: "setsockopt", When: option}, manifest.Syscall{Name: "epoll_create1"})
+			r.Options.Ports = []plan.Port{{Host: 9090, Container: 8080, Protocol: manifest.TCP}}
+		}},
 		{"record", plan.New, record},
 		{"join", plan.NewJoin, record},
 	}

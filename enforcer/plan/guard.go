@@ -16,6 +16,18 @@ const (
 	msgFastopen        = 0x20000000
 	protoMPTCP         = 262
 	tcpULP             = 31
+	tcpFastopenConnect = 30
+	ipOptions          = 4
+	ipv6RTHDR          = 57
+	ipv62292Options    = 6
+	soBindToDevice     = 25
+	soBindToIfindex    = 62
+	ipUnicastIf        = 50
+	ipv6UnicastIf      = 76
+	ipv6FlowlabelMgr   = 32
+	ipAddSource        = 39
+	mcastJoinGroup     = 42
+	mcastJoinSource    = 46
 	afVsock, afQipcrtr = 40, 42
 	// Modes and flags of files, the same on both architectures.
 	setUID, setGID   = 0o4000, 0o2000
@@ -31,7 +43,7 @@ func namespaceFlags() []uint64 {
 
 // guard is the filter of what is refused whatever the list of allowed calls
 // says, because the list cannot say it: single values among those allowed, and
-// flags behind a pointer.
+// flags behind a pointer. Of a few it has the supervisor decide.
 func (b *builder) guard() (Filter, error) {
 	f := Filter{Architecture: b.Host.Architecture, Default: ActionAllow}
 	add := func(name string, action Action, when ...Compare) error {
@@ -74,10 +86,13 @@ func (b *builder) guard() (Filter, error) {
 		// Anonymous files can be executed past Landlock unless sealed.
 		deny("memfd_create", ActionEPERM, Compare{Arg: 1, Mask: mfdNoexecSeal, Value: 0})
 	}
-	if b.networkMode() == manifest.NetworkHost {
-		// Landlock's ports are those of TCP alone. What uses MPTCP, as Go
-		// programs do by default, falls back where the kernel has none.
-		deny("socket", ActionENOSYS, Compare{Arg: 2, Mask: word, Value: protoMPTCP})
+	// Landlock's ports are those of TCP alone. What uses MPTCP, as Go
+	// programs do by default, falls back where it gets no such socket.
+	switch multipath := (Compare{Arg: 2, Mask: word, Value: protoMPTCP}); b.networkMode() {
+	case manifest.NetworkHost:
+		deny("socket", ActionENOSYS, multipath)
+	case manifest.NetworkPrivate:
+		deny("socket", ActionEPERM, multipath) // as the families below
 	}
 	// Sockets to the hypervisor and to other processors of the machine are
 	// in no network namespace: only a manifest that names them grants them,
@@ -87,7 +102,7 @@ func (b *builder) guard() (Filter, error) {
 			deny("socket", ActionEPERM, Compare{Arg: 0, Mask: word, Value: family})
 		}
 	}
-	if b.Mode == Enforce && b.networkMode() == manifest.NetworkHost {
+	if b.Mode == Enforce && (b.networkMode() == manifest.NetworkHost || b.handover()) {
 		// A TCP socket that becomes one of SMC is none to Landlock any more
 		// (sk_is_tcp in security/landlock/net.c). The protocol's name is
 		// behind a pointer; TLS, the other one, programs do without.
@@ -96,6 +111,9 @@ func (b *builder) guard() (Filter, error) {
 		deny("sendto", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
 		deny("sendmsg", ActionEPERM, Compare{Arg: 2, Mask: msgFastopen, Value: msgFastopen})
 		deny("sendmmsg", ActionEPERM, Compare{Arg: 3, Mask: msgFastopen, Value: msgFastopen})
+	}
+	if b.handover() {
+		b.handedSockets(deny)
 	}
 	if b.writesHost() {
 		b.setID(deny)
@@ -107,6 +125,32 @@ func (b *builder) guard() (Filter, error) {
 	}
 	slices.SortStableFunc(f.Rules, func(x, y Rule) int { return x.Number - y.Number })
 	return f, nil
+}
+
+// handedSockets denies what a container could do with a socket of the host's
+// that it was given besides to send and receive: connect it by its first data,
+// have its packets take another way, and look at the host's interfaces. Binding
+// a socket to one of them is both: the kernel tells its name then. To choose one
+// for sending tells which numbers there are.
+//
+// A group that is joined is told to the machines of the host's network, as a
+// number of up to 112 bits that the container chooses. Of TCP sockets the kernel
+// refuses that by IP_ADD_MEMBERSHIP and IPV6_JOIN_GROUP, and not by the others
+// (do_ip_setsockopt, do_ipv6_setsockopt). A flow label is the host's too, and
+// can stand for a routing header.
+func (b *builder) handedSockets(deny func(name string, action Action, when ...Compare)) {
+	for _, option := range [][2]uint64{
+		{protoTCP, tcpFastopenConnect}, {protoIP, ipOptions}, {protoIPv6, ipv6RTHDR}, {protoIPv6, ipv62292Options},
+		{solSocket, soBindToDevice}, {solSocket, soBindToIfindex}, {protoIP, ipUnicastIf}, {protoIPv6, ipv6UnicastIf},
+		{protoIP, ipAddSource}, {protoIP, mcastJoinGroup}, {protoIP, mcastJoinSource},
+		{protoIPv6, mcastJoinGroup}, {protoIPv6, mcastJoinSource}, {protoIPv6, ipv6FlowlabelMgr},
+	} {
+		deny("setsockopt", ActionEPERM, Compare{Arg: 1, Mask: word, Value: option[0]}, Compare{Arg: 2, Mask: word, Value: option[1]})
+	}
+	// Those of linux/wireless.h go to the host's interfaces from any socket.
+	const wireless, all = 0x8b00, 0xff
+	deny("ioctl", ActionEPERM, Compare{Arg: 1, Mask: word &^ all, Value: wireless})
+	interfaceRequests(deny)
 }
 
 // setID denies the making of files that run as their owner or group, which in

@@ -169,15 +169,17 @@ func (b *builder) sayReopened() {
 	}
 }
 
-// netRights are the rights over ports, on the host's network. On a network of
-// the container's own there is nobody to bind before or to connect to but the
-// container itself, and programs that talk to themselves there are common, so
-// that its ports stay open.
+// netRights are the rights over ports. Where there is no network, there is
+// nobody to bind before or to connect to but the container itself, and programs
+// that talk to themselves there are common, so that its ports stay open. On a
+// private network the ports to connect to are not for Landlock to choose, which
+// takes them all away where connections are handed over, and those to bind with
+// them: what is handed over is of the host's network, and knows no other.
 func (b *builder) netRights() []string {
-	if b.networkMode() != manifest.NetworkHost {
+	switch {
+	case b.networkMode() == manifest.NetworkNone:
 		return nil
-	}
-	if b.everyPort() {
+	case b.private() && !b.plan.Network.Handover, !b.private() && b.everyPort():
 		return []string{rightBind}
 	}
 	return []string{rightBind, rightConnect}
@@ -203,7 +205,7 @@ func (b *builder) onlyWall(r LandlockRight) string {
 		return "the list of programs"
 	case r.Name == rightReadFile, r.Name == rightReadDir:
 		return "filesystem.readable"
-	case r.Name == rightBind, r.Name == rightConnect:
+	case host && (r.Name == rightBind || r.Name == rightConnect):
 		return "the ports of network"
 	case b.takesFlags() && slices.Contains(writeRights(), r.Name):
 		return "read-only mounts, whose flag CAP_SYS_ADMIN with mount_setattr takes off"
@@ -389,6 +391,9 @@ const maxPortRules = 4096
 
 // netRules allows the manifest's TCP ports.
 func (b *builder) netRules(ruleset Arg, handled []string) {
+	if b.private() && b.plan.Network.Handover {
+		return // see netRights: the supervisor connects and binds
+	}
 	// Port 0 lets the kernel choose the port of a socket that will connect;
 	// listening on it is the supervisor's to refuse.
 	ports := map[uint16][]string{0: {rightBind}}
@@ -399,7 +404,7 @@ func (b *builder) netRules(ruleset Arg, handled []string) {
 		}
 	}
 	for _, e := range n.Egress {
-		if e.Protocol != manifest.TCP || !slices.Contains(handled, rightConnect) {
+		if b.private() || e.Protocol != manifest.TCP || !slices.Contains(handled, rightConnect) {
 			continue
 		}
 		for _, r := range e.Ports {

@@ -62,6 +62,9 @@ func landlockABIs() []landlockABI {
 	}
 }
 
+// landlockNetworkABI is the first version that knows TCP ports.
+const landlockNetworkABI = 4
+
 // LandlockRight is something that Landlock can do: take a right away, bound a
 // scope, or heed a flag.
 type LandlockRight struct {

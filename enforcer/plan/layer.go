@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/least-privilege/lpm/enforcer/network/subnet"
 	"github.com/least-privilege/lpm/manifest"
 )
 
@@ -74,8 +75,11 @@ func (b *builder) layer(hidden []string) error {
 		"hostname": hostname + "\n", "hosts": "127.0.0.1\tlocalhost " + hostname + "\n::1\tlocalhost " + hostname + "\n",
 		"resolv.conf": "",
 	}
-	if b.networkMode() == manifest.NetworkHost {
+	switch b.networkMode() {
+	case manifest.NetworkHost:
 		files["hosts"] += b.Host.Hosts
+	case manifest.NetworkPrivate:
+		files["resolv.conf"] = "nameserver " + subnet.Gateway4().String() + "\n"
 	}
 	if b.Places.Localtime != "" {
 		files["localtime"] = ""

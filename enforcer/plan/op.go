@@ -27,6 +27,11 @@ type Arg struct {
 	Text *string `json:"text,omitempty"`
 	// Number is passed as it is.
 	Number *int64 `json:"number,omitempty"`
+	// Address is an IPv4 or IPv6 address, inside a structure, in the order of
+	// the network.
+	Address string `json:"address,omitempty"`
+	// Bytes are bytes inside a structure, in hexadecimal.
+	Bytes string `json:"bytes,omitempty"`
 	// Flags is a constant's name, or several joined by "|".
 	Flags string `json:"flags,omitempty"`
 	// FD is the name of an earlier operation's descriptor.
@@ -92,6 +97,10 @@ func (a Arg) String() string {
 		return strconv.Quote(*a.Text)
 	case a.Number != nil:
 		return strconv.FormatInt(*a.Number, 10)
+	case a.Address != "":
+		return a.Address
+	case a.Bytes != "":
+		return "0x" + a.Bytes
 	case a.Flags != "":
 		return a.Flags
 	case a.FD != "":

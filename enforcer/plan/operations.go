@@ -136,7 +136,12 @@ func (b *builder) execute() error {
 		// A socket, which tells the parent who has the listener.
 		told = fd("hello")
 	}
-	b.do(about, "write", told, address(next), number(4)).Want = "4"
+	if b.plan.Network == nil {
+		b.do(about, "write", told, address(next), number(4)).Want = "4"
+	} else {
+		message := structure(u32("listener", next), u32("device", fd(deviceFD)), u32("padding", null()))
+		b.do(about, "write", told, message, size(message)).Want = strconv.Itoa(sizeOf(message))
+	}
 	listener := []string{"SECCOMP_FILTER_FLAG_NEW_LISTENER"}
 	if b.Host.WaitKillable {
 		// Without it, every signal a Go program sends itself would repeat
@@ -161,7 +166,7 @@ func how(open, resolve string) Arg {
 func (b *builder) system() error {
 	hostname := b.Options.hostname()
 	b.do("setting the host name", "sethostname", text(hostname), number(int64(len(hostname))))
-	if b.networkMode() == manifest.NetworkHost || !b.grants("socket") {
+	if b.networkMode() == manifest.NetworkHost || !b.grants("socket") && b.plan.Network == nil {
 		return nil
 	}
 	const about = "bringing loopback up"
@@ -171,6 +176,9 @@ func (b *builder) system() error {
 		Field{Name: "ifr_flags", Size: 2, Value: flags("IFF_UP")},
 		Field{Name: "padding", Size: 22, Value: text("")}))
 	b.do(about, "close", s)
+	if b.plan.Network != nil {
+		b.configure()
+	}
 	return nil
 }
 

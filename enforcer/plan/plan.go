@@ -51,6 +51,8 @@ type Plan struct {
 	Filters []Filter `json:"filters"`
 	// Supervision is what the supervisor decides by.
 	Supervision Supervision `json:"supervision"`
+	// Network is nil where the container has no private network.
+	Network *Network `json:"network,omitempty"`
 	// Group is the control group that the container starts in.
 	Group Group `json:"group"`
 	// Limits says what holds the container to each of its bounds.
@@ -177,8 +179,11 @@ type Supervision struct {
 	Names map[string]string `json:"names,omitempty"`
 	// Hidden are the image's ELF programs that are not granted.
 	Hidden []string `json:"hidden,omitempty"`
-	// Network is the manifest's network section.
-	Network manifest.Network `json:"network"`
+	// Network is the manifest's network section. Handover and Shared are those of the
+	// plan's [Network].
+	Network  manifest.Network `json:"network"`
+	Handover bool             `json:"handover,omitempty"`
+	Shared   bool             `json:"shared,omitempty"`
 	// Files is nil where the use of files is not traced.
 	Files *Files `json:"files,omitempty"`
 }

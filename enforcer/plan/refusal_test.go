@@ -17,7 +17,6 @@ func TestRefused(t *testing.T) {
 		change func(r *plan.Request)
 		err    string
 	}{
-		{"a private network", func(r *plan.Request) { r.Manifest.Network.Mode = manifest.NetworkPrivate }, "private network"},
 		{"another architecture", func(r *plan.Request) { r.Manifest.Syscalls.Architecture = "arm64" }, "arm64"},
 		{"no manifest", func(r *plan.Request) { r.Manifest = nil }, "no manifest"},
 		{"a program that is not granted", func(r *plan.Request) { r.Image.Survey.Entry = "/usr/bin/dash" }, `"/usr/bin/dash"`},

@@ -76,11 +76,9 @@ type Options struct {
 	// Baseline: the calls that are not worth watching, by their arguments.
 	Identity manifest.IdentityMode
 	Baseline []manifest.Syscall
+	// Network is the network that is recorded on; empty is the host's.
+	Network manifest.NetworkMode
 }
-
-// ErrPrivateNetwork is returned for a manifest whose network is private,
-// which this version cannot enforce and therefore never runs.
-var ErrPrivateNetwork = errors.New("the manifest asks for a private network with named destinations, which this version of lpm cannot enforce yet")
 
 // UnenforceableError says what of a manifest this host cannot enforce.
 type UnenforceableError struct {

@@ -153,6 +153,7 @@ func (b *builder) kernelFiles() error {
 	proc := b.newFS(about, "proc", attrData)
 	b.rename(proc, procFD)
 	b.attach(about, fd(procFD), "/proc")
+	b.pingable()
 	return nil
 }
 

@@ -93,13 +93,13 @@ func (b *builder) readablePlaces() []string {
 	return slices.Compact(places)
 }
 
-// conditions returns, of the granted calls that are handed over whatever their
-// arguments are, the comparisons that the filter would have made. A call that
+// conditions returns, of the granted calls that the supervisor sees, the
+// comparisons that the filter would have made. A call that
 // any entry grants without conditions is not among them.
 func (b *builder) conditions() (map[string][][]Compare, error) {
 	when, plain := map[string][][]Compare{}, map[string]bool{}
 	for _, s := range b.Manifest.Syscalls.Allow {
-		if !b.handedOver(s.Name) || plain[s.Name] {
+		if !b.leaves(s.Name) || plain[s.Name] {
 			continue
 		}
 		if len(s.When) == 0 {

@@ -105,6 +105,20 @@ func TrialListener() Trial {
 	return b.inMounts()
 }
 
+// TrialInterface makes the interface of a private network.
+func TrialInterface() Trial {
+	b := newTrial(Request{})
+	b.connect()
+	return Trial{Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNET"}, Ops: b.plan.Ops}
+}
+
+// TrialPackets makes that interface, and a socket for what goes over it.
+func TrialPackets() Trial {
+	b := newTrial(Request{})
+	b.configure()
+	return Trial{Namespaces: []string{"CLONE_NEWUSER", "CLONE_NEWNET"}, Ops: b.plan.Ops}
+}
+
 // TrialWakeUp has the supervisor's answers wake the caller at once.
 func TrialWakeUp() Trial {
 	b := newTrial(Request{})
