@@ -217,6 +217,7 @@ func TestLacking(t *testing.T) {
 		{"nothing", preparation{}, want{
 			"user-namespaces": present, "namespace-net": present, "proc": present, "overlay": present, "whiteouts": present,
 			"seccomp-notification": present, "process-access": present, "landlock": present, "terminals": present,
+			"veth": present, "packet-sockets": present, "kcmp": present,
 			// In a namespace that has one id there is no range to map.
 			"subordinate-ids": missing("apt-get install --reinstall uidmap"),
 		}},
@@ -256,7 +257,19 @@ func TestLacking(t *testing.T) {
 		{"no ipc namespaces", sysctl("max_ipc_namespaces"), want{"namespace-ipc": missing("user.max_ipc_namespaces="), "proc": present}},
 		{"no uts namespaces", sysctl("max_uts_namespaces"), want{"namespace-uts": missing("user.max_uts_namespaces="), "proc": present}},
 		{"no cgroup namespaces", sysctl("max_cgroup_namespaces"), want{"namespace-cgroup": missing("user.max_cgroup_namespaces="), "proc": present}},
-		{"no net namespaces", sysctl("max_net_namespaces"), want{"namespace-net": missing("user.max_net_namespaces="), "proc": present}},
+		{"no net namespaces", sysctl("max_net_namespaces"), want{
+			"namespace-net": missing("user.max_net_namespaces="), "proc": present, "veth": unknown("namespace-net"), "packet-sockets": unknown("namespace-net"),
+		}},
+
+		{"no interfaces", deny(unix.EAFNOSUPPORT, unix.SYS_SOCKET), want{
+			"veth": missing("modprobe veth"), "packet-sockets": unknown("veth"), "echo-sockets": unknown("not supported"),
+		}},
+		{"a kernel that makes no pairs", deny(unix.EAGAIN, unix.SYS_SENDTO), want{"veth": unknown("temporarily unavailable")}},
+		{"no packet sockets", deny(unix.ENOPROTOOPT, unix.SYS_SETSOCKOPT), want{"veth": present, "packet-sockets": missing("modprobe af_packet")}},
+		{"no echo requests", deny(unix.EACCES, unix.SYS_SOCKET), want{"echo-sockets": missing("net.ipv4.ping_group_range")}},
+		{"no comparing", deny(unix.ENOSYS, unix.SYS_KCMP), want{"kcmp": missing("CONFIG_KCMP")}},
+		{"a profile without comparing", deny(unix.EPERM, unix.SYS_KCMP), want{"kcmp": missing("seccomp=unconfined")}},
+		{"no word about comparing", deny(unix.EIO, unix.SYS_KCMP), want{"kcmp": unknown("input/output error")}},
 
 		{"an old mount call alone", deny(unix.ENOSYS, unix.SYS_MOVE_MOUNT), want{"mount-api": missing("5.12"), "proc": unknown("mount-api")}},
 		{"a container's profile", deny(unix.EPERM, unix.SYS_MOUNT_SETATTR), want{"mount-api": missing("seccomp=unconfined")}},

@@ -33,7 +33,7 @@ func (i *inspection) probes() []probe {
 	}
 	all = append(all, i.switchProbes()...)
 	all = append(all, i.namespaceProbes(user)...)
-	return append(all, []probe{
+	all = append(all, []probe{
 		{Finding{Name: "newuidmap", Use: "mapping a range of ids (newuidmap and newgidmap)",
 			Hint: "sudo apt-get install uidmap"}, nil, i.findMappers},
 		{Finding{Name: "subordinate-ids", Use: "images that switch users (identity: range)"}, []string{user, "newuidmap"}, i.findSubordinate},
@@ -55,7 +55,7 @@ func (i *inspection) probes() []probe {
 		{Finding{Name: "terminals", Use: "lpm run -t, and programs that make terminals",
 			Hint: "boot a kernel with CONFIG_UNIX98_PTYS=y"}, with(), i.findTerminals},
 		{Finding{Name: "landlock", Use: "the list of programs", Required: true}, nil, i.findLandlock},
-		{Finding{Name: "landlock-ports", Use: "TCP ports on the host's network"}, nil, i.findLandlockPorts},
+		{Finding{Name: "landlock-ports", Use: "TCP ports on the host's network, and private networks' connections with nothing between"}, nil, i.findLandlockPorts},
 		{Finding{Name: "landlock-scopes", Use: "keeping from the host's abstract sockets on its network"}, nil, i.findLandlockScopes},
 		{Finding{Name: "seccomp-notification", Use: "recording, and reports of what was refused", Required: true,
 			Hint: "boot a kernel with CONFIG_SECCOMP_FILTER=y, 5.9 or later"}, space, i.findNotification},
@@ -70,4 +70,5 @@ func (i *inspection) probes() []probe {
 		{Finding{Name: "cgroup-delegation", Use: "limits on memory, processes, processor and disk time",
 			Hint: "have systemd run for you: loginctl enable-linger"}, nil, i.findGroups},
 	}...)
+	return append(all, i.networkProbes(user)...)
 }
