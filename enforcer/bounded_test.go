@@ -75,7 +75,7 @@ func (l *lab) start(m *manifest.Manifest, script string) running {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	r := running{t: l.t}
 	started, ended := make(chan int, 1), make(chan outcome, 1)
 	in, out, errs := l.file("in"), l.file("out"), l.file("err")

@@ -28,6 +28,10 @@ import (
 
 const workUnpack = "unpack"
 
+// patience is how long a test container may run; one that hangs is a failure.
+// An emulated processor takes its time.
+const patience = 5 * time.Minute
+
 func TestMain(m *testing.M) {
 	works := enforcer.Works()
 	works[workUnpack] = func(ctx context.Context, in json.RawMessage) (any, error) {
@@ -191,8 +195,7 @@ func (l *lab) try(ctx context.Context, mode plan.Mode, m *manifest.Manifest, obs
 	if l.errs != nil {
 		streams.Err = l.errs
 	}
-	// No test container runs longer; one that hangs is a failure.
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	o.Result, err = p.Run(ctx, streams, nil, obs)
 	o.out, o.err = content(l.t, out), content(l.t, errs)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -131,7 +130,7 @@ func (l *lab) signalled(m *manifest.Manifest, list []syscall.Signal, args ...str
 		l.t.Fatal(err)
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
 	queue := newQueue(l.t)
 	stdout, stderr := l.file("out"), l.file("err")

@@ -22,10 +22,10 @@ import (
 	"github.com/least-privilege/lpm/registry/store"
 )
 
-// stubborn is a container that ends for nobody: its processes ignore signals,
+// steadfast is a container that ends for nobody: its processes ignore signals,
 // have sessions of their own, change their user where they can, take their
 // parent-death signal back, and have calls in flight all the time.
-const stubborn = `
+const steadfast = `
 import ctypes, os, signal, sys, threading
 libc = ctypes.CDLL(None)
 for n in range(1, 65):
@@ -159,7 +159,7 @@ func TestSupervisor(t *testing.T) {
 			m.Capabilities = []manifest.Capability{{Name: "CAP_SETUID"}, {Name: "CAP_SETGID"}}
 		}
 	})
-	p, done, err := l.prepare(t.Context(), plan.Enforce, m, stubborn, os.Getenv("LPM_TEST_MARKER"))
+	p, done, err := l.prepare(t.Context(), plan.Enforce, m, steadfast, os.Getenv("LPM_TEST_MARKER"))
 	if err != nil {
 		t.Fatal(err)
 	}

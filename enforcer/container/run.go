@@ -13,6 +13,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/launch"
 	"github.com/least-privilege/lpm/enforcer/limit"
+	"github.com/least-privilege/lpm/enforcer/network/link"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/enforcer/supervise"
@@ -29,6 +30,8 @@ type Launch struct {
 	Given launch.Given
 	// Host is what the plan was made for.
 	Host plan.Host
+	// NetworkProgram is the path of the program lpm-net.
+	NetworkProgram string
 	// Ops returns the plan's operations, as [plan.Plan.Operations] does, to
 	// describe one that failed.
 	Ops func() ([]plan.Op, error)
@@ -66,6 +69,9 @@ type Observer struct {
 	// supervise.Options.
 	Denied func(supervise.Denial)
 	Asker  supervise.Asker
+	// Network is told of what a private network refuses and, while recording,
+	// sees.
+	Network func(link.Event)
 	// Meanwhile is called while the container is being made, and its program
 	// does not run before that has returned nil. It may complete what the
 	// launch's Plan says for the supervisor.
@@ -130,6 +136,11 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 		return r, errors.Join(err, l.LetGo())
 	}
 	defer func() { err = errors.Join(err, out.wait()) }()
+	network, err := l.startNetwork(o.Asker != nil)
+	if err != nil {
+		return r, errors.Join(err, l.LetGo())
+	}
+	defer func() { err = errors.Join(err, network.close()) }()
 	spec := launch.Spec{
 		Program: l.Program, Given: l.Given, Stdin: out.in, Stdout: out.out, Stderr: out.err, Cgroup: group.Dir(),
 		Held: l.Held, Watch: l.Plan.Watch, Terminal: s.Terminal, Meanwhile: o.Meanwhile, Op: l.op,
@@ -156,13 +167,20 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 			return r, errors.Join(err, kill(c))
 		}
 	}
+	if err := network.attach(c); err != nil {
+		return r, errors.Join(err, kill(c))
+	}
 	policy, enforcer := o.Policy, (*supervise.Enforcer)(nil)
 	if policy == nil {
 		if l.Plan.Mode == plan.Record {
 			return r, errors.Join(errors.New("recording needs a recorder"), kill(c))
 		}
-		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, supervise.Options{Denied: o.Denied, Asker: o.Asker})
+		enforcer = supervise.NewEnforcer(l.Plan.Supervision, l.Host.Architecture, network.options(supervise.Options{Denied: o.Denied, Asker: o.Asker}, l.Plan.Network))
 		policy = enforcer
+		network.inform(enforcer.Tell, o.Network)
+		network.consult(enforcer)
+	} else {
+		network.inform(o.Network)
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.Signal(unix.SIGKILL) })()
 	f := &forwarder{container: c, queue: queue, tty: l.Plan.Process.TTY, observer: o}
@@ -174,6 +192,8 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 	})
 	f.stop()
 	r.Duration = time.Since(begun)
+	// The network tells at its end what it has not told yet.
+	ended := network.close()
 	if f.instead != 0 && status.Signal == unix.SIGKILL {
 		status.Signal = f.instead
 	}
@@ -185,7 +205,7 @@ func (l *Launch) Run(ctx context.Context, s Streams, queue *signals.Queue, o Obs
 	if status.Signal != 0 {
 		r.Code = 128 + int(status.Signal)
 	}
-	if err == nil {
+	if err = errors.Join(err, ended); err == nil {
 		err = ctx.Err()
 	}
 	return r, err

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -109,11 +108,11 @@ func (ch *channels) close() {
 	}
 }
 
-// greeting waits for the message of the program's process. It returns the
-// listener's number and the process's id, which the kernel vouches for, and
-// false where the child ended without one.
-func (ch *channels) greeting() (listener, pid int, ok bool, err error) {
-	var message [4]byte
+// greeting waits for the message of the program's process. It returns that and
+// the process's id, which the kernel vouches for, and false where the child ended
+// without one.
+func (ch *channels) greeting() (a announcement, pid int, ok bool, err error) {
+	var message [announcesDevice]byte
 	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	for {
 		n, used, _, _, err := unix.Recvmsg(int(ch.hello.Fd()), message[:], control, 0)
@@ -121,17 +120,18 @@ func (ch *channels) greeting() (listener, pid int, ok bool, err error) {
 			continue
 		}
 		if err != nil || n == 0 {
-			return 0, 0, false, err
+			return a, 0, false, err
 		}
 		list, err := unix.ParseSocketControlMessage(control[:used])
-		if err != nil || n != len(message) || len(list) != 1 {
-			return 0, 0, false, errors.Join(fmt.Errorf("a message of %d bytes and %d attachments", n, len(list)), err)
+		a, ok := parseAnnouncement(message[:n])
+		if err != nil || !ok || len(list) != 1 {
+			return a, 0, false, errors.Join(fmt.Errorf("a message of %d bytes and %d attachments", n, len(list)), err)
 		}
 		from, err := unix.ParseUnixCredentials(&list[0])
 		if err != nil {
-			return 0, 0, false, err
+			return a, 0, false, err
 		}
-		return int(int32(binary.NativeEndian.Uint32(message[:]))), int(from.Pid), true, nil
+		return a, int(from.Pid), true, nil
 	}
 }
 

@@ -2,9 +2,11 @@ package launch
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -203,6 +205,20 @@ func (c *compiler) field(at uint32, f plan.Field) error {
 		}
 		copy(dst, *v.Text)
 		return nil
+	case v.Address != "":
+		a, err := netip.ParseAddr(v.Address)
+		if err == nil && a.BitLen() != 8*len(dst) {
+			err = fmt.Errorf("%s is not of %d bytes", a, len(dst))
+		}
+		copy(dst, a.AsSlice())
+		return err
+	case v.Bytes != "":
+		b, err := hex.DecodeString(v.Bytes)
+		if err == nil && len(b) != len(dst) {
+			err = fmt.Errorf("%q is not of %d bytes", v.Bytes, len(dst))
+		}
+		copy(dst, b)
+		return err
 	case v.Number != nil:
 		return put(dst, uint64(*v.Number))
 	case v.Flags != "":

@@ -23,10 +23,114 @@ func constants(names string) (uint64, error) {
 // constant returns the value that the kernel's headers give to a name. It is
 // a switch and no map, because a map would be built at every start of lpm.
 func constant(name string) (uint64, bool) {
-	for _, table := range []func(string) (uint64, bool){fileConstant, mountConstant, processConstant, securityConstant} {
+	for _, table := range []func(string) (uint64, bool){fileConstant, networkConstant, mountConstant, processConstant, securityConstant} {
 		if v, ok := table(name); ok {
 			return v, true
 		}
+	}
+	return 0, false
+}
+
+func networkConstant(name string) (uint64, bool) {
+	switch name {
+	case "AF_NETLINK":
+		return unix.AF_NETLINK, true
+	case "AF_PACKET":
+		return unix.AF_PACKET, true
+	case "SOCK_RAW":
+		return unix.SOCK_RAW, true
+	case "SOCK_NONBLOCK":
+		return unix.SOCK_NONBLOCK, true
+	case "NETLINK_ROUTE":
+		return unix.NETLINK_ROUTE, true
+	case "SOL_PACKET":
+		return unix.SOL_PACKET, true
+	case "PACKET_IGNORE_OUTGOING":
+		return unix.PACKET_IGNORE_OUTGOING, true
+	case "NLM_F_REQUEST":
+		return unix.NLM_F_REQUEST, true
+	case "NLM_F_CREATE":
+		return unix.NLM_F_CREATE, true
+	case "NLM_F_EXCL":
+		return unix.NLM_F_EXCL, true
+	case "NLM_F_ACK":
+		return unix.NLM_F_ACK, true
+	case "IFLA_IFNAME":
+		return unix.IFLA_IFNAME, true
+	case "IFLA_ADDRESS":
+		return unix.IFLA_ADDRESS, true
+	case "IFLA_MTU":
+		return unix.IFLA_MTU, true
+	case "IFLA_LINKINFO":
+		return unix.IFLA_LINKINFO, true
+	case "IFLA_INFO_KIND":
+		return unix.IFLA_INFO_KIND, true
+	case "IFLA_INFO_DATA":
+		return unix.IFLA_INFO_DATA, true
+	case "IFLA_AF_SPEC":
+		return unix.IFLA_AF_SPEC, true
+	case "RTM_NEWLINK":
+		return unix.RTM_NEWLINK, true
+	case "RTM_SETLINK":
+		return unix.RTM_SETLINK, true
+	case "RTM_NEWADDR":
+		return unix.RTM_NEWADDR, true
+	case "RTM_NEWROUTE":
+		return unix.RTM_NEWROUTE, true
+	case "IFF_NOARP":
+		return unix.IFF_NOARP, true
+	case "IFA_LOCAL":
+		return unix.IFA_LOCAL, true
+	case "IFA_ADDRESS":
+		return unix.IFA_ADDRESS, true
+	case "IFA_F_NODAD":
+		return unix.IFA_F_NODAD, true
+	case "RTA_GATEWAY":
+		return unix.RTA_GATEWAY, true
+	case "RTA_DST":
+		return unix.RTA_DST, true
+	case "RTA_OIF":
+		return unix.RTA_OIF, true
+	case "RT_TABLE_LOCAL":
+		return unix.RT_TABLE_LOCAL, true
+	case "RT_TABLE_MAIN":
+		return unix.RT_TABLE_MAIN, true
+	case "RTPROT_BOOT":
+		return unix.RTPROT_BOOT, true
+	case "RT_SCOPE_UNIVERSE":
+		return unix.RT_SCOPE_UNIVERSE, true
+	case "RTN_LOCAL":
+		return unix.RTN_LOCAL, true
+	case "RTN_UNICAST":
+		return unix.RTN_UNICAST, true
+	case "PACKET_VNET_HDR":
+		return unix.PACKET_VNET_HDR, true
+	case "PACKET_QDISC_BYPASS":
+		return unix.PACKET_QDISC_BYPASS, true
+	case "SOL_SOCKET":
+		return unix.SOL_SOCKET, true
+	case "SO_RCVBUF":
+		return unix.SO_RCVBUF, true
+	case "IFLA_GSO_MAX_SEGS":
+		return unix.IFLA_GSO_MAX_SEGS, true
+	case "VETH_INFO_PEER":
+		return 1, true // linux/veth.h
+	case "IFLA_INET6_ADDR_GEN_MODE":
+		return 8, true // linux/if_link.h
+	case "IN6_ADDR_GEN_MODE_NONE":
+		return 1, true
+	case "AF_INET6":
+		return unix.AF_INET6, true
+	case "SIOCSIFFLAGS":
+		return unix.SIOCSIFFLAGS, true
+	case "IFF_UP":
+		return unix.IFF_UP, true
+	case "AF_INET":
+		return unix.AF_INET, true
+	case "SOCK_DGRAM":
+		return unix.SOCK_DGRAM, true
+	case "SOCK_CLOEXEC":
+		return unix.SOCK_CLOEXEC, true
 	}
 	return 0, false
 }
@@ -58,6 +162,8 @@ func fileConstant(name string) (uint64, bool) {
 		return unix.O_PATH, true
 	case "O_RDONLY":
 		return unix.O_RDONLY, true
+	case "O_RDWR":
+		return unix.O_RDWR, true
 	case "O_WRONLY":
 		return unix.O_WRONLY, true
 	case "RESOLVE_IN_ROOT":
@@ -66,20 +172,10 @@ func fileConstant(name string) (uint64, bool) {
 		return unix.RESOLVE_NO_MAGICLINKS, true
 	case "RESOLVE_NO_SYMLINKS":
 		return unix.RESOLVE_NO_SYMLINKS, true
-	case "SIOCSIFFLAGS":
-		return unix.SIOCSIFFLAGS, true
-	case "IFF_UP":
-		return unix.IFF_UP, true
 	case "TCSETS":
 		return unix.TCSETS, true
 	case "TIOCSCTTY":
 		return unix.TIOCSCTTY, true
-	case "AF_INET":
-		return unix.AF_INET, true
-	case "SOCK_DGRAM":
-		return unix.SOCK_DGRAM, true
-	case "SOCK_CLOEXEC":
-		return unix.SOCK_CLOEXEC, true
 	}
 	return 0, false
 }

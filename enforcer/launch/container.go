@@ -52,9 +52,11 @@ type Container struct {
 	// memory is what the child works with, in this process's memory.
 	memory   *bound
 	listener *os.File
-	status   *os.File
-	op       func(i int) (plan.Op, error)
-	watcher  *watcher
+	// device is the other end of the container's network, or nil.
+	device  *os.File
+	status  *os.File
+	op      func(i int) (plan.Op, error)
+	watcher *watcher
 	// alive is the end of a pipe at which the child sees that this process
 	// still lives. It stays open until the container has ended.
 	alive *os.File
@@ -185,15 +187,15 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 		}
 	}
 	if ch.hello == nil {
-		number, err := c.announced(c.pidfd)
+		numbers, err := c.announced(c.pidfd)
 		if err != nil {
 			return err
 		}
 		// By now the child has descriptors of its own.
 		ch.closeChild()
-		return c.takeListener(c.pidfd, number)
+		return c.takeOver(c.pidfd, numbers)
 	}
-	number, pid, ok, err := ch.greeting()
+	numbers, pid, ok, err := ch.greeting()
 	if err != nil {
 		return fmt.Errorf("waiting for the program's process: %w", err)
 	}
@@ -207,12 +209,35 @@ func (c *Container) prepare(s Spec, ch *channels) error {
 		return fmt.Errorf("opening the program's process: %w", err)
 	}
 	c.programPID, c.program = pid, os.NewFile(uintptr(program), "program's pidfd")
-	return c.takeListener(c.program, number)
+	return c.takeOver(c.program, numbers)
+}
+
+// announcement is what a child says of itself before it executes the program:
+// the numbers of its listener and of its network device, or 0.
+type announcement struct{ listener, device int }
+
+// The messages of a child by their lengths. A report is of another.
+const (
+	announcesListener = 4
+	announcesDevice   = 12 // the two, and four bytes of nothing
+)
+
+// parseAnnouncement reads the message, and is false for what is none.
+func parseAnnouncement(message []byte) (a announcement, ok bool) {
+	switch len(message) {
+	case announcesDevice:
+		a.device = int(int32(binary.NativeEndian.Uint32(message[4:])))
+	case announcesListener:
+	default:
+		return a, false
+	}
+	a.listener = int(int32(binary.NativeEndian.Uint32(message)))
+	return a, true
 }
 
 // announced waits for what the child that a pidfd stands for has to say, which
-// is the number of its listener unless something failed.
-func (c *Container) announced(child *os.File) (number int, err error) {
+// is its announcement unless something failed.
+func (c *Container) announced(child *os.File) (a announcement, err error) {
 	// This process may have the pipe's other end too.
 	p := [...]unix.PollFd{{Fd: int32(c.status.Fd()), Events: unix.POLLIN}, {Fd: int32(child.Fd()), Events: unix.POLLIN}}
 	for {
@@ -221,25 +246,40 @@ func (c *Container) announced(child *os.File) (number int, err error) {
 			continue
 		}
 		if err != nil {
-			return 0, fmt.Errorf("waiting for the container's start: %w", err)
+			return a, fmt.Errorf("waiting for the container's start: %w", err)
 		}
 		break
 	}
 	// It may have said something just before it ended.
 	if ready, _ := readable(c.status); !ready {
-		return 0, errors.New("waiting for the container's start: it ended without a word")
+		return a, errors.New("waiting for the container's start: it ended without a word")
 	}
-	var message [8]byte
+	var message [announcesDevice]byte
 	n, err := c.status.Read(message[:])
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("waiting for the container's start: %w", err)
-	case n == len(message):
-		return 0, c.failure(message)
-	case n != 4:
-		return 0, fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
+	if err != nil {
+		return a, fmt.Errorf("waiting for the container's start: %w", err)
 	}
-	return int(int32(binary.NativeEndian.Uint32(message[:4]))), nil
+	if n == 8 {
+		return a, c.failure([8]byte(message[:]))
+	}
+	a, ok := parseAnnouncement(message[:n])
+	if !ok {
+		return a, fmt.Errorf("waiting for the container's start: a message of %d bytes", n)
+	}
+	return a, nil
+}
+
+// takeOver copies out of the process that is about to execute the program what
+// it has announced.
+func (c *Container) takeOver(holder *os.File, a announcement) error {
+	if a.device != 0 {
+		fd, err := unix.PidfdGetfd(int(holder.Fd()), a.device, 0)
+		if err != nil {
+			return &AccessError{err}
+		}
+		c.device = os.NewFile(uintptr(fd), "network device")
+	}
+	return c.takeListener(holder, a.listener)
 }
 
 // takeListener copies the seccomp listener out of the process that is about to
@@ -302,6 +342,14 @@ func (c *Container) ProgramPID() int {
 // their verdicts. It is closed by [Container.Close].
 func (c *Container) Listener() *os.File { return c.listener }
 
+// TakeDevice returns the other end of the container's network, or nil, for the
+// caller to close.
+func (c *Container) TakeDevice() *os.File {
+	device := c.device
+	c.device = nil
+	return device
+}
+
 // Process returns the first process's pidfd (pidfd_open(2)). It is closed by
 // [Container.Close].
 func (c *Container) Process() *os.File { return c.pidfd }
@@ -350,7 +398,7 @@ func (c *Container) Wait() (Status, error) {
 // Close releases the container's descriptors.
 func (c *Container) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.pidfd, c.program, c.listener, c.status, c.alive} {
+	for _, f := range []*os.File{c.pidfd, c.program, c.listener, c.device, c.status, c.alive} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

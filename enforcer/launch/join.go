@@ -108,7 +108,7 @@ func (j *Joined) enter(hello *os.File) error {
 	c.program = os.NewFile(uintptr(pidfd), "joined process's pidfd")
 	number, err := c.announced(c.program)
 	if err == nil {
-		err = c.takeListener(c.pidfd, number)
+		err = c.takeOver(c.pidfd, number)
 	}
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import "golang.org/x/sys/unix"
 // of are known, so that a plan cannot name one by surprise.
 func number(call string) (uintptr, bool) {
 	switch call {
+	case "bind":
+		return unix.SYS_BIND, true
 	case "capset":
 		return unix.SYS_CAPSET, true
 	case "chdir":
@@ -74,6 +76,10 @@ func number(call string) (uintptr, bool) {
 		return unix.SYS_RT_SIGPROCMASK, true
 	case "rt_sigtimedwait":
 		return unix.SYS_RT_SIGTIMEDWAIT, true
+	case "sendto":
+		return unix.SYS_SENDTO, true
+	case "setsockopt":
+		return unix.SYS_SETSOCKOPT, true
 	case "seccomp":
 		return unix.SYS_SECCOMP, true
 	case "setgroups":

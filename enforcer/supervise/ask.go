@@ -121,14 +121,17 @@ func (a *answers) enter() bool {
 	return true
 }
 
+// leave is for a call that waits no longer.
+func (a *answers) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting--
+}
+
 // waiting is the verdict on a call that has been let wait.
 func (e *Enforcer) waiting(later func(context.Context) Verdict) Verdict {
 	return Verdict{Later: func(ctx context.Context) Verdict {
-		defer func() {
-			e.answers.mu.Lock()
-			defer e.answers.mu.Unlock()
-			e.answers.waiting--
-		}()
+		defer e.answers.leave()
 		return later(ctx)
 	}}
 }
@@ -137,8 +140,11 @@ func (e *Enforcer) waiting(later func(context.Context) Verdict) Verdict {
 func (e *Enforcer) asked(c *Call, r *refusal) func(context.Context) Verdict {
 	return func(ctx context.Context) Verdict {
 		for range maxRounds {
-			if !e.ask(ctx, c, r) || r.fixed != "" {
+			if !e.ask(ctx, r, func() string { return e.programOf(c) }) || r.fixed != "" {
 				break
+			}
+			if r.accept != nil {
+				r.accept()
 			}
 			// What a call names is judged anew, for it may have changed; what
 			// is done about it is done with what has been judged.
@@ -158,7 +164,7 @@ func (e *Enforcer) asked(c *Call, r *refusal) func(context.Context) Verdict {
 }
 
 // ask puts a question, or waits for its answer where it has been put already.
-func (e *Enforcer) ask(ctx context.Context, c *Call, r *refusal) bool {
+func (e *Enforcer) ask(ctx context.Context, r *refusal, program func() string) bool {
 	a := &e.answers
 	a.mu.Lock()
 	q, put := a.open[r.subject]
@@ -188,7 +194,7 @@ func (e *Enforcer) ask(ctx context.Context, c *Call, r *refusal) bool {
 	now := time.Now()
 	answer := e.options.Asker.Ask(ctx, Question{
 		Denial: Denial{
-			Kind: r.kind, What: r.what, Program: e.programOf(c), Errno: unix.ErrnoName(r.errno),
+			Kind: r.kind, What: r.what, Program: program(), Errno: unix.ErrnoName(r.errno),
 			First: now, Last: now, Grant: r.grant(),
 		},
 		Fixed: r.fixed,

@@ -122,14 +122,25 @@ func (c *Call) Program() string {
 // PID returns the process (thread group) that the calling thread is of, and 0
 // where it is gone.
 func (c *Call) PID() int {
+	pid, _ := strconv.Atoi(c.status("Tgid"))
+	return pid
+}
+
+// status returns a field of the calling thread's /proc/PID/status, and "" where
+// it is gone.
+func (c *Call) status(field string) string {
 	status, err := os.ReadFile(c.proc("status"))
 	if c.check(err) != nil {
-		return 0
+		return ""
 	}
-	_, rest, _ := bytes.Cut(status, []byte("\nTgid:"))
+	return statusField(status, field)
+}
+
+// statusField returns a field of a file of /proc/PID/status (proc_pid_status(5)).
+func statusField(status []byte, field string) string {
+	_, rest, _ := bytes.Cut(status, []byte("\n"+field+":"))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	pid, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
-	return pid
+	return string(bytes.TrimSpace(line))
 }
 
 // Bytes reads n bytes at addr of the calling process.

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ const (
 	KindSyscall Kind = "syscall"
 	KindProgram Kind = "program"
 	KindConnect Kind = "connect"
+	KindResolve Kind = "resolve"
 	KindListen  Kind = "listen"
 	KindRead    Kind = "read"
 	KindWrite   Kind = "write"
@@ -32,12 +34,16 @@ type Denial struct {
 	What string `json:"what"`
 	// Program is the path of the program that tried.
 	Program string `json:"program"`
-	// Errno is the name of the error that it got.
+	// Errno is the name of the error that it got; of a name that it looked up,
+	// "NXDOMAIN" or "NODATA".
 	Errno string `json:"errno"`
 	// Count is how often it was tried, First and Last when.
 	Count uint64    `json:"count"`
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
+	// Reason says in a few words why, where the kind and the manifest leave
+	// that open.
+	Reason string `json:"reason,omitempty"`
 	// Grant is what in a manifest would allow it.
 	Grant Grant `json:"grant"`
 }
@@ -70,11 +76,11 @@ type subject struct {
 	what string
 }
 
-// note counts a denial. It returns a copy of the entry where that is worth a
+// note counts a denial that happened so often. It returns a copy of the entry where that is worth a
 // report: at first, and when the count has doubled since the last one, so that
 // whoever keeps the reports knows the count within a factor of two at any
 // time, and has few to keep.
-func (l *ledger) note(r *refusal, program string, now time.Time) (Denial, bool) {
+func (l *ledger) note(r *refusal, program string, now time.Time, count uint64) (Denial, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := denialKey{r.subject, program}
@@ -82,22 +88,23 @@ func (l *ledger) note(r *refusal, program string, now time.Time) (Denial, bool) 
 	if !known {
 		size := len(r.what) + len(program)
 		if len(l.entries) >= maxDenials || l.bytes+size > maxDenialBytes {
-			l.others++
+			l.others += count
 			return Denial{}, false
 		}
 		if l.entries == nil {
 			l.entries = map[denialKey]*Denial{}
 		}
-		d = &Denial{Kind: r.kind, What: r.what, Program: program, Errno: unix.ErrnoName(r.errno), First: now}
+		d = &Denial{Kind: r.kind, What: r.what, Program: program, Errno: cmp.Or(r.answer, unix.ErrnoName(r.errno)), First: now, Reason: r.why}
 		if r.grant != nil {
 			d.Grant = r.grant()
 		}
 		l.entries[key] = d
 		l.bytes += size
 	}
-	d.Count++
+	before := d.Count
+	d.Count += count
 	d.Last = now
-	return *d, d.Count&(d.Count-1) == 0
+	return *d, bits.Len64(d.Count) > bits.Len64(before)
 }
 
 // sorted returns copies of the entries, in an order that does not change from

@@ -30,7 +30,7 @@ func TestLedgerIsBounded(t *testing.T) {
 			}
 			const more = 500
 			for i := range test.kept + more {
-				if _, report := l.note(name(i), "/program", time.Now()); report != (i < test.kept) {
+				if _, report := l.note(name(i), "/program", time.Now(), 1); report != (i < test.kept) {
 					t.Fatalf("number %d is reported: %v", i, report)
 				}
 			}
@@ -50,14 +50,14 @@ func TestLedgerReports(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	var reported []uint64
 	for i := range 100 {
-		if d, report := l.note(r, "/program", begin.Add(time.Duration(i)*time.Second)); report {
+		if d, report := l.note(r, "/program", begin.Add(time.Duration(i)*time.Second), 1); report {
 			reported = append(reported, d.Count)
 		}
 	}
 	if want := []uint64{1, 2, 4, 8, 16, 32, 64}; !slices.Equal(reported, want) {
 		t.Errorf("reported at counts %d, want %d", reported, want)
 	}
-	if _, report := l.note(r, "/other", begin); !report {
+	if _, report := l.note(r, "/other", begin, 1); !report {
 		t.Error("another program's is not taken for a new one")
 	}
 	list, _ := l.sorted()

@@ -2,13 +2,16 @@ package supervise
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/least-privilege/lpm/enforcer/network/link"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -29,7 +32,8 @@ type Enforcer struct {
 	programs, hidden map[string]bool
 	anyProgram       bool
 	udp              bool // whether the network section names a UDP port
-	traced           map[string]bool
+	private          private
+	traced, noticed  map[string]bool
 	ledger           ledger
 	answers          answers
 }
@@ -42,6 +46,15 @@ type Options struct {
 	Denied func(Denial)
 	// Asker, if not nil, is asked before something is refused.
 	Asker Asker
+	// Network is that of a container with a private network, and Publish the
+	// ports that are to be published when the container listens on them. Cookie
+	// is what the kernel calls the network namespace (SO_NETNS_COOKIE).
+	Network Network
+	Publish []link.Port
+	Cookie  uint64
+	// Memory, if not nil, opens the memory of a thread for writing that is of
+	// another user, by its number, as launch.OpenMemory does.
+	Memory func(tid int) (*os.File, error)
 }
 
 // NewEnforcer returns the policy for a plan's rules on the given native
@@ -54,6 +67,10 @@ func NewEnforcer(rules plan.Supervision, arch string, o Options) *Enforcer {
 		hidden:     set(rules.Hidden),
 		anyProgram: slices.Contains(rules.Programs, manifest.AnyProgram),
 		udp:        namesUDP(rules.Network),
+		private:    private{cookie: sync.OnceValues(ownCookie)},
+	}
+	if rules.Handover {
+		e.noticed = set(plan.NoticedCalls())
 	}
 	if rules.Files != nil {
 		e.traced = set(rules.Files.Calls)
@@ -77,8 +94,14 @@ func (e *Enforcer) Denials() (list []Denial, others uint64) { return e.ledger.so
 type refusal struct {
 	subject
 	errno unix.Errno
+	// answer is that of DNS (RFC 2308) where there is no error.
+	answer string
 	// grant says what in a manifest would allow it; nil where nothing would.
 	grant func() Grant
+	// why says in a few words why it is refused, where that is not plain.
+	why string
+	// accept, where not nil, has to be called when a person has granted it.
+	accept func()
 	// fixed says why a container that runs already cannot be given it; empty
 	// where it can.
 	fixed string
@@ -91,7 +114,7 @@ type refusal struct {
 func (e *Enforcer) Decide(c *Call) Verdict {
 	v, r := e.judge(c)
 	switch {
-	case r == nil && v.Later == nil:
+	case r == nil && (v.Later == nil || v.Unbounded):
 		return v
 	case r == nil && !e.answers.enter():
 		return Verdict{Errno: unix.EAGAIN}
@@ -110,8 +133,10 @@ func (e *Enforcer) judge(c *Call) (Verdict, *refusal) {
 	if !known {
 		return Verdict{}, &refusal{subject: subject{KindSyscall, fmt.Sprintf("call number %d", c.Number)}, errno: unix.ENOSYS}
 	}
-	host := e.rules.Network.Mode == manifest.NetworkHost
+	host, private := e.rules.Network.Mode == manifest.NetworkHost, e.rules.Network.Mode == manifest.NetworkPrivate
 	switch {
+	case info.Name == "connect" && private:
+		return e.connectPrivate(c, info)
 	case info.Name == "execve":
 		return e.program(c, info, unix.AT_FDCWD, c.Args[0])
 	case info.Name == "execveat":
@@ -120,10 +145,15 @@ func (e *Enforcer) judge(c *Call) (Verdict, *refusal) {
 		return e.connect(c, info)
 	case info.Name == "socket" && host:
 		return e.socket(c, info)
-	case info.Name == "bind" && host:
+	case info.Name == "bind" && (host || private):
 		return e.bind(c, info)
-	case info.Name == "listen" && host:
+	case info.Name == "listen" && (host || private):
 		return e.listen(c, info)
+	case e.asksInterfaces(c, info):
+		return e.interfaces(c, info)
+	case e.noticed[info.Name] && e.granted(c, info):
+		e.private.notice(info.Name, c)
+		return Verdict{}, nil
 	case e.traced[info.Name] && e.granted(c, info):
 		return Verdict{}, e.file(c, info)
 	}
@@ -208,14 +238,19 @@ func (e *Enforcer) program(c *Call, info manifest.SyscallInfo, dirfd int32, addr
 
 // refuse notes a refusal and returns it.
 func (e *Enforcer) refuse(c *Call, r *refusal) Verdict {
-	d, report := e.ledger.note(r, e.programOf(c), time.Now())
-	if report && e.options.Denied != nil {
-		e.options.Denied(d)
-	}
+	e.note(r, e.programOf(c), 1)
 	if r.seen {
 		return Verdict{}
 	}
 	return Verdict{Errno: r.errno}
+}
+
+// note notes what was refused.
+func (e *Enforcer) note(r *refusal, program string, count uint64) {
+	d, report := e.ledger.note(r, program, time.Now(), count)
+	if report && e.options.Denied != nil {
+		e.options.Denied(d)
+	}
 }
 
 // programOf returns what the calling program is called.

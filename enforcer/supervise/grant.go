@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ type Grant struct {
 	Readable *manifest.ReadablePath
 	Writable *manifest.WritablePath
 	Mount    *manifest.Mount
+	// Mode is the network that Egress and Listen are of; empty is the host's.
+	Mode manifest.NetworkMode
 }
 
 // IsZero reports whether no manifest can say it.
@@ -38,10 +41,10 @@ func (g Grant) String() string {
 		add("execute: [{path: %q}]", p.Path)
 	}
 	if e := g.Egress; e != nil {
-		add(`network: {mode: "host", egress: [{ports: [%q], protocol: %q}]}`, e.Ports[0], e.Protocol)
+		add("network: {mode: %q, egress: [{%s}]}", g.mode(), destination(*e))
 	}
 	if l := g.Listen; l != nil {
-		add(`network: {mode: "host", listen: [{port: %d, protocol: %q}]}`, l.Port, l.Protocol)
+		add("network: {mode: %q, listen: [{port: %d, protocol: %q}]}", g.mode(), l.Port, l.Protocol)
 	}
 	if r := g.Readable; r != nil {
 		add("filesystem: readable: [{path: %q}]", r.Path)
@@ -57,6 +60,22 @@ func (g Grant) String() string {
 		add("mounts: [{path: %q, %s, write: true}]", m.Path, source)
 	}
 	return strings.Join(parts, ", ")
+}
+
+func (g Grant) mode() manifest.NetworkMode { return cmp.Or(g.Mode, manifest.NetworkHost) }
+
+func destination(e manifest.Egress) string {
+	var fields []string
+	if e.Host != "" {
+		fields = append(fields, fmt.Sprintf("host: %q", e.Host))
+	}
+	if e.CIDR != "" {
+		fields = append(fields, fmt.Sprintf("cidr: %q", e.CIDR))
+	}
+	if len(e.Ports) > 0 {
+		fields = append(fields, fmt.Sprintf("ports: [%q]", e.Ports[0]))
+	}
+	return strings.Join(append(fields, fmt.Sprintf("protocol: %q", e.Protocol)), ", ")
 }
 
 func conditions(when []manifest.Condition) string {
@@ -99,11 +118,13 @@ func (g Grant) Amend(m *manifest.Manifest, reason string) (*manifest.Manifest, e
 		add.Execute = []manifest.Program{{Path: g.Program.Path, Note: note}}
 	}
 	if g.Egress != nil {
-		add.Network.Mode = manifest.NetworkHost
-		add.Network.Egress = []manifest.Egress{{Ports: g.Egress.Ports, Protocol: g.Egress.Protocol, Note: note}}
+		add.Network.Mode = g.mode()
+		egress := *g.Egress
+		egress.Note = note
+		add.Network.Egress = []manifest.Egress{egress}
 	}
 	if g.Listen != nil {
-		add.Network.Mode = manifest.NetworkHost
+		add.Network.Mode = g.mode()
 		add.Network.Listen = []manifest.Listen{{Port: g.Listen.Port, Protocol: g.Listen.Protocol, Note: note}}
 	}
 	if g.Readable != nil && len(m.Filesystem.Readable) > 0 {

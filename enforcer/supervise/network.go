@@ -99,12 +99,15 @@ func (e *Enforcer) socket(c *Call, info manifest.SyscallInfo) (Verdict, *refusal
 	return Verdict{}, r
 }
 
-// bind decides on the port that a socket is given on the host's network.
+// bind decides on the port that a socket is given.
 func (e *Enforcer) bind(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) {
 	if !e.granted(c, info) {
 		if v, r := e.syscall(c, info); r != nil {
 			return v, r
 		}
+	}
+	if e.rules.Handover {
+		return e.bindPrivate(c)
 	}
 	name, at := e.address(c)
 	if name == nil {
@@ -119,7 +122,7 @@ func (e *Enforcer) bind(c *Call, info manifest.SyscallInfo) (Verdict, *refusal) 
 	if at.Port() == 0 || e.mayListen(at.Port(), protocol) {
 		return Verdict{}, nil
 	}
-	r := portRefusal(at, protocol)
+	r := e.portRefusal(at, protocol)
 	if e.given(r) {
 		return Verdict{Later: onBehalf(c, protocol, func(fd int) unix.Errno { return setAddress(unix.SYS_BIND, fd, name) })}, nil
 	}
@@ -165,18 +168,37 @@ func (e *Enforcer) listen(c *Call, info manifest.SyscallInfo) (Verdict, *refusal
 	default:
 		return Verdict{Errno: unix.EOPNOTSUPP}, nil
 	}
-	if where.Port() != 0 && e.mayListen(where.Port(), manifest.TCP) {
-		return listenAt(fd, at, c), nil
+	if e.rules.Network.Mode == manifest.NetworkPrivate {
+		if foreign, err := e.foreign(fd); err != nil || foreign {
+			return listenAgain(c, fd, at), nil
+		}
 	}
-	r := portRefusal(where, manifest.TCP)
+	if where.Port() != 0 && (e.mayListen(where.Port(), manifest.TCP) || e.ownLoopback(where)) {
+		return e.listenPort(c, fd, at, where), nil
+	}
+	r := e.portRefusal(where, manifest.TCP)
 	if where.Port() == 0 {
 		// Nobody can say which port it will be.
 		r.grant = nil
 	}
 	if e.given(r) {
-		return listenAt(fd, at, c), nil
+		return e.listenPort(c, fd, at, where), nil
 	}
 	return Verdict{}, r
+}
+
+// ownLoopback reports whether an address is of the loopback of a container that
+// has a network of its own, where nobody else is. The port is the kernel's
+// choice if the manifest does not have it: others cannot be bound.
+func (e *Enforcer) ownLoopback(where netip.AddrPort) bool {
+	return e.rules.Network.Mode == manifest.NetworkPrivate && where.Addr().Unmap().IsLoopback()
+}
+
+func (e *Enforcer) listenPort(c *Call, fd int, at unix.Sockaddr, where netip.AddrPort) Verdict {
+	if e.rules.Network.Mode == manifest.NetworkPrivate {
+		return e.listenPrivate(c, fd, at, where)
+	}
+	return listenAt(fd, at, c)
 }
 
 // listenAt listens on a socket that says it is bound to an address, and sees to
@@ -190,6 +212,11 @@ func listenAt(fd int, at unix.Sockaddr, c *Call) Verdict {
 	if errors.As(unix.Bind(fd, at), &errno) && errno != unix.EINVAL {
 		return Verdict{Errno: errno}
 	}
+	return listenStill(fd, at, c)
+}
+
+// listenStill listens, and stops if that is at another port than the socket had.
+func listenStill(fd int, at unix.Sockaddr, c *Call) Verdict {
 	v := listenOn(fd, c)
 	if !v.Done {
 		return v
@@ -232,10 +259,12 @@ func (e *Enforcer) mayListen(port uint16, protocol manifest.Protocol) bool {
 
 // portRefusal is that of a port to listen on. What a person grants is the port
 // at this address; a manifest can only grant it at all of them.
-func portRefusal(at netip.AddrPort, protocol manifest.Protocol) *refusal {
+func (e *Enforcer) portRefusal(at netip.AddrPort, protocol manifest.Protocol) *refusal {
 	return &refusal{
 		subject: subject{KindListen, endpoint(at, protocol)}, errno: unix.EACCES,
-		grant: func() Grant { return Grant{Listen: &manifest.Listen{Port: at.Port(), Protocol: protocol}} },
+		grant: func() Grant {
+			return Grant{Listen: &manifest.Listen{Port: at.Port(), Protocol: protocol}, Mode: e.rules.Network.Mode}
+		},
 	}
 }
 
@@ -249,13 +278,23 @@ func contains(ranges []manifest.PortRange, port uint16) bool {
 }
 
 // endpoint names an address as denials do.
-func endpoint(a netip.AddrPort, p manifest.Protocol) string { return fmt.Sprintf("%s/%s", a, p) }
+func endpoint(a netip.AddrPort, p manifest.Protocol) string {
+	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	if p == manifest.ICMP { // it has no ports
+		return fmt.Sprintf("%s/%s", a.Addr(), p)
+	}
+	return fmt.Sprintf("%s/%s", a, p)
+}
 
 // address reads the socket address that connect and bind take, once: the
 // bytes, and what they say. The bytes are nil for families other than IPv4 and
 // IPv6 and for addresses that the kernel refuses by itself.
 func (e *Enforcer) address(c *Call) ([]byte, netip.AddrPort) {
-	length := min(uint32(c.Args[2]), unix.SizeofSockaddrAny)
+	const most = 128 // the size of struct sockaddr_storage
+	length := uint32(c.Args[2])
+	if length > most {
+		return nil, netip.AddrPort{}
+	}
 	b, err := c.Bytes(c.Args[1], int(length))
 	if err != nil {
 		return nil, netip.AddrPort{}

@@ -30,6 +30,8 @@ type Verdict struct {
 	// while the caller waits and other calls are served; its context ends
 	// with the supervision. The verdict that it returns has no Later.
 	Later func(context.Context) Verdict
+	// Unbounded says that the policy itself bounds how many of those wait.
+	Unbounded bool
 }
 
 // Stats counts what a supervisor saw.

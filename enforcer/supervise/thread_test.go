@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/least-privilege/lpm/enforcer/network/networktest"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/manifest"
 )
@@ -22,6 +23,7 @@ import (
 // over the calls named, and none of the walls that a real one has besides.
 
 func TestMain(m *testing.M) {
+	networktest.Main()
 	if calls := os.Getenv("LPM_TEST_CALLS"); calls != "" {
 		makeCalls(calls)
 		return
