@@ -14,6 +14,23 @@ import (
 // attempts is how often a request is made at most.
 const attempts = 4
 
+// Whole does work that reads an answer to its end, and does it again, from the
+// beginning, where the connection is cut meanwhile: the transport itself can
+// only make requests again that have not been answered.
+func Whole(ctx context.Context, work func() error) error {
+	pause := 200 * time.Millisecond
+	for n := 1; ; n++ {
+		err := work()
+		if err == nil || n == attempts || !isPassing(err) || ctx.Err() != nil {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause *= 3
+	}
+}
+
 // retry makes requests again that may go better the next time.
 type retry struct {
 	// pause is the first pause, of which each further one is three times the

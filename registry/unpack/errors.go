@@ -31,6 +31,9 @@ func (e *UnsafeError) Error() string {
 	return fmt.Sprintf("layer entry %s: %s", quote(e.Entry), e.Problem)
 }
 
+// LimitBytes is the name of the bound on the sizes of all files.
+const LimitBytes = "bytes"
+
 // LimitError is a bound of [Limits] that a layer passed.
 type LimitError struct {
 	// Limit names the bound, such as "bytes" or "entries".

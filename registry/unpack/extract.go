@@ -94,7 +94,7 @@ func (x *extraction) charge(hdr *tar.Header) error {
 		}
 	}
 	if hdr.Size < 0 || hdr.Size > x.limits.Bytes-x.bytes {
-		return &LimitError{Limit: "bytes", Max: x.limits.Bytes, Entry: hdr.Name}
+		return &LimitError{Limit: LimitBytes, Max: x.limits.Bytes, Entry: hdr.Name}
 	}
 	x.bytes += hdr.Size
 	return nil

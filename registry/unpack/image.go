@@ -44,10 +44,22 @@ func unpackImage(ctx context.Context, job Job) error {
 		return fmt.Errorf("making the tree: %w", err)
 	}
 	x := &extraction{root: job.Dest, kind: job.Kind, limits: limits}
+	p, err := newProgress(job, layers)
+	if err != nil {
+		return err
+	}
+	defer p.close()
 	for i, l := range layers {
+		l.read = p.read
 		if err := x.layer(ctx, l); err != nil {
 			return fmt.Errorf("unpacking layer %d of %d: %w", i+1, len(layers), err)
 		}
+	}
+	if job.SizeFile == "" {
+		return nil
+	}
+	if err := os.WriteFile(job.SizeFile, fmt.Appendln(nil, x.bytes), 0o644); err != nil {
+		return fmt.Errorf("noting the tree's size: %w", err)
 	}
 	return nil
 }
@@ -77,6 +89,8 @@ type layer struct {
 	desc   v1.Descriptor
 	diffID v1.Hash
 	path   string
+	// read, when set, is told how many more bytes of the blob were read.
+	read func(n int)
 }
 
 // readLayers reads the image's manifest and config, both held against their

@@ -67,6 +67,16 @@ type Job struct {
 	// Lock, when set, is a file on which a shared lock (flock) is held for
 	// as long as the job runs, whatever becomes of the process that sent it.
 	Lock string `json:"lock,omitempty"`
+	// SizeFile, when set, is a file to make that says how many bytes all files
+	// have together, as decimal digits.
+	SizeFile string `json:"sizeFile,omitempty"`
+	// Progress, when set, is told how many bytes of the layers, as they are
+	// stored, are done. It does not go along to another process.
+	Progress func(done, total int64) `json:"-"`
+	// ProgressFile, when set, is a file that is there, into which the same two
+	// numbers are written again and again: 16 bytes, in big-endian order. A
+	// process elsewhere reads them with [ReadProgress].
+	ProgressFile string `json:"progressFile,omitempty"`
 }
 
 // Limits bound one image. A zero field means the default.

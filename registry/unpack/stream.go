@@ -49,7 +49,7 @@ func openLayer(ctx context.Context, l layer, ratio int64) (*stream, error) {
 	}
 	s := &stream{ctx: ctx, file: f, layer: l, blobHash: sha256.New(), diffHash: sha256.New(), ratio: ratio}
 	s.max = max(ratioFree, info.Size()*ratio)
-	s.raw = io.TeeReader(bufio.NewReaderSize(f, 1<<20), s.blobHash)
+	s.raw = io.TeeReader(bufio.NewReaderSize(counted{f, l.read}, 1<<20), s.blobHash)
 	plain, err := s.decompress(l.desc.MediaType)
 	if err != nil {
 		s.Close()
@@ -57,6 +57,20 @@ func openLayer(ctx context.Context, l layer, ratio int64) (*stream, error) {
 	}
 	s.Reader = &bounded{s: s, r: io.TeeReader(plain, s.diffHash)}
 	return s, nil
+}
+
+// counted tells how many bytes were read.
+type counted struct {
+	io.Reader
+	read func(n int)
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if c.read != nil {
+		c.read(n)
+	}
+	return n, err
 }
 
 // decompress picks the decompression by media type. The types are those of
