@@ -34,6 +34,10 @@ const (
 	MaxReferrers = 1024
 )
 
+// maxInline is the greatest size of a document, in bytes, that is put into the
+// manifest too: OCI image specification 1.1, "Descriptors", data.
+const maxInline = 256 << 10
+
 // EmptyConfig is the media type of the config of an artifact that has none.
 const EmptyConfig = "application/vnd.oci.empty.v1+json"
 
@@ -130,6 +134,10 @@ func build(ctx context.Context, t Target, subject v1.Hash, doc Document) (Artifa
 		config.MediaType = doc.MediaType
 	}
 	layer := Blob{MediaType: doc.MediaType, Content: doc.Content}
+	described := describe(layer)
+	if len(doc.Content) <= maxInline {
+		described.Data = doc.Content
+	}
 	annotations := map[string]string{createdAnnotation: doc.Created.UTC().Format(time.RFC3339Nano)}
 	maps.Copy(annotations, doc.Annotations)
 
@@ -138,7 +146,7 @@ func build(ctx context.Context, t Target, subject v1.Hash, doc Document) (Artifa
 		MediaType:     types.OCIManifestSchema1,
 		ArtifactType:  string(doc.MediaType),
 		Config:        describe(config),
-		Layers:        []v1.Descriptor{describe(layer)},
+		Layers:        []v1.Descriptor{described},
 		Subject:       &about,
 		Annotations:   annotations,
 	})

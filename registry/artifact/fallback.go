@@ -16,7 +16,10 @@ import (
 const (
 	// listAttempts is how often a lost entry of a fallback tag is written
 	// again before giving up.
-	listAttempts = 8
+	listAttempts = 12
+	// maxBackoff bounds the pause before a list is written again: settle times
+	// two to this power.
+	maxBackoff = 4
 	// settle is how long another writer that read the tag before this one
 	// wrote it may take to overwrite it.
 	settle = 150 * time.Millisecond
@@ -46,46 +49,72 @@ func (r *Remote) list(ctx context.Context, subject v1.Hash, d v1.Descriptor) err
 // updateFallback adds an entry to the fallback tag. Registries offer no
 // atomic update: two writers can read the same list and the second will then
 // drop the entry of the first. So the tag is read again after the write, at
-// once and after a pause of random length, and the entry written again as
-// often as it is missing.
+// once and after a pause of random length, and written again as often as
+// something is missing: this entry, or one of another writer that was there
+// before. Writers that meet wait longer each time, each for a time of its own.
 func (r *Remote) updateFallback(ctx context.Context, subject v1.Hash, d v1.Descriptor) error {
 	r.tags.Lock()
 	defer r.tags.Unlock()
-	for range listAttempts {
+	known := []v1.Descriptor{d}
+	for attempt := range listAttempts {
+		if attempt > 0 {
+			if err := pause(ctx, rand.N(settle<<min(attempt, maxBackoff))); err != nil {
+				return err
+			}
+		}
 		index, err := r.readFallback(ctx, subject)
 		if err != nil {
 			return err
 		}
-		if !holds(index.Manifests, d.Digest) {
-			index.Manifests = append(index.Manifests, d)
+		if merge(&index.Manifests, known) {
 			if err := r.writeFallback(ctx, subject, index); err != nil {
 				return err
 			}
 		}
-		stays, err := r.stays(ctx, subject, d.Digest)
+		known = index.Manifests
+		stay, err := r.stay(ctx, subject, known)
 		if err != nil {
 			return err
 		}
-		if stays {
+		if stay {
 			return nil
 		}
 	}
 	return fmt.Errorf("tag %s of %s: %w", fallbackTag(subject), r, ErrNotListed)
 }
 
-// stays reads the tag twice and reports whether the entry was there both times.
-func (r *Remote) stays(ctx context.Context, subject, entry v1.Hash) (bool, error) {
-	for _, pause := range []time.Duration{0, settle + rand.N(settle)} {
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(pause):
+// merge adds the entries that a list lacks, and reports whether there were some.
+func merge(list *[]v1.Descriptor, known []v1.Descriptor) bool {
+	n := len(*list)
+	for _, d := range known {
+		if !holds(*list, d.Digest) {
+			*list = append(*list, d)
+		}
+	}
+	return len(*list) > n
+}
+
+func pause(ctx context.Context, length time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(length):
+		return nil
+	}
+}
+
+// stay reads the tag twice and reports whether the entries were there both
+// times.
+func (r *Remote) stay(ctx context.Context, subject v1.Hash, entries []v1.Descriptor) (bool, error) {
+	for _, length := range []time.Duration{0, settle + rand.N(settle)} {
+		if err := pause(ctx, length); err != nil {
+			return false, err
 		}
 		index, err := r.readFallback(ctx, subject)
 		if err != nil {
 			return false, err
 		}
-		if !holds(index.Manifests, entry) {
+		if merge(&index.Manifests, entries) {
 			return false, nil
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/least-privilege/lpm/registry/client"
 )
 
 // answer is a response with its body, which was read whole for status 200.
@@ -48,7 +50,12 @@ func (r *Remote) getURL(ctx context.Context, u *url.URL, limit int64, accept ...
 		return nil, fmt.Errorf("asking %s: %w", r.repo.RegistryStr(), err)
 	}
 	req.Header.Set("Accept", strings.Join(accept, ","))
-	return r.send(ctx, transport.PullScope, req, limit)
+	var a *answer
+	err = client.Whole(ctx, func() error {
+		a, err = r.send(ctx, transport.PullScope, req, limit)
+		return err
+	})
+	return a, err
 }
 
 // do sends a body to a path below the repository.

@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // Item is one referrer of an image.
@@ -54,24 +55,45 @@ func List(ctx context.Context, t Source, subject v1.Hash, mediaType types.MediaT
 	if len(listed) > MaxReferrers {
 		return nil, fmt.Errorf("listing what refers to %s: %w", subject, ErrTooMany)
 	}
-	var items []Item
 	seen := make(map[v1.Hash]bool)
-	for _, d := range listed {
-		if seen[d.Digest] || !mayHaveType(d, mediaType) {
-			continue
-		}
+	listed = slices.DeleteFunc(slices.Clone(listed), func(d v1.Descriptor) bool {
+		drop := seen[d.Digest] || !mayHaveType(d, mediaType)
 		seen[d.Digest] = true
-		item, wanted, err := read(ctx, t, subject, d.Digest, mediaType, min(limit, MaxDocument))
-		if err != nil {
-			return nil, err
-		}
-		if wanted {
-			items = append(items, item)
-		}
+		return drop
+	})
+	items, err := readAll(ctx, t, subject, listed, mediaType, min(limit, MaxDocument))
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(items, func(a, b Item) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Digest.Hex, b.Digest.Hex))
 	})
+	return items, nil
+}
+
+// readAll reads the referrers that are listed, several at once.
+func readAll(ctx context.Context, t Source, subject v1.Hash, listed []v1.Descriptor, mediaType types.MediaType, limit int64) ([]Item, error) {
+	all, wanted := make([]Item, len(listed)), make([]bool, len(listed))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	if _, counts := t.(*within); counts {
+		g.SetLimit(1)
+	}
+	for i, d := range listed {
+		g.Go(func() (err error) {
+			all[i], wanted[i], err = read(ctx, t, subject, d.Digest, mediaType, limit)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var items []Item
+	for i, item := range all {
+		if wanted[i] {
+			items = append(items, item)
+		}
+	}
 	return items, nil
 }
 
@@ -120,7 +142,7 @@ func read(ctx context.Context, t Source, subject, digest v1.Hash, mediaType type
 	if err != nil {
 		return invalid(err)
 	}
-	content, err := t.Blob(ctx, layer)
+	content, err := document(ctx, t, layer)
 	if err != nil {
 		if isContentError(err) {
 			return invalid(fmt.Errorf("reading its document: %w", err))
@@ -129,6 +151,20 @@ func read(ctx context.Context, t Source, subject, digest v1.Hash, mediaType type
 	}
 	item.Content = content
 	return item, true, nil
+}
+
+// document returns what a layer holds. A descriptor can have it within itself,
+// which saves a request.
+func document(ctx context.Context, t Source, layer v1.Descriptor) ([]byte, error) {
+	if len(layer.Data) > 0 {
+		if w, counts := t.(*within); counts {
+			if err := w.spend(layer.Size); err != nil {
+				return nil, err
+			}
+		}
+		return layer.Data, checkBlob(layer.Data, layer)
+	}
+	return t.Blob(ctx, layer)
 }
 
 // checkManifest returns the descriptor of the one layer.

@@ -68,7 +68,7 @@ func TestFormat(t *testing.T) {
 	want := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",` +
 		`"artifactType":"application/vnd.example.note.v1+json",` +
 		`"config":{"mediaType":"application/vnd.example.note.v1+json","size":2,"digest":"` + empty + `"},` +
-		`"layers":[{"mediaType":"application/vnd.example.note.v1+json","size":2,"digest":"` + empty + `"}],` +
+		`"layers":[{"mediaType":"application/vnd.example.note.v1+json","size":2,"digest":"` + empty + `","data":"e30="}],` +
 		`"subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":321,"digest":"` + image.String() + `"},` +
 		`"annotations":{"org.opencontainers.image.created":"2025-01-02T12:00:00.123456789Z"}}`
 	want = strings.Replace(want, `"size":321`, `"size":`+strconv.Itoa(len(imageManifest("a"))), 1)

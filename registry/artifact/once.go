@@ -36,11 +36,18 @@ type within struct {
 }
 
 func (w *within) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	if d.Size < 0 || d.Size > w.left {
-		return nil, fmt.Errorf("blob of %d bytes, where %d are left for all: %w", d.Size, w.left, ErrTooLarge)
+	if err := w.spend(d.Size); err != nil {
+		return nil, err
 	}
-	w.left -= d.Size
 	return w.Source.Blob(ctx, d)
+}
+
+func (w *within) spend(size int64) error {
+	if size < 0 || size > w.left {
+		return fmt.Errorf("blob of %d bytes, where %d are left for all: %w", size, w.left, ErrTooLarge)
+	}
+	w.left -= size
+	return nil
 }
 
 func (w *within) Write(ctx context.Context, a Artifact) error {

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // maxPages is the greatest number of pages of a list of referrers.
@@ -20,12 +21,18 @@ const maxPages = 64
 // and the fallback tag: registries have gained the API without taking over
 // the tags, and some claim it in a header and do not have it.
 func (r *Remote) Referrers(ctx context.Context, subject v1.Hash) ([]v1.Descriptor, error) {
-	listed, _, err := r.askAPI(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	index, err := r.readFallback(ctx, subject)
-	if err != nil {
+	var listed []v1.Descriptor
+	var index v1.IndexManifest
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		listed, _, err = r.askAPI(ctx, subject)
+		return err
+	})
+	g.Go(func() (err error) {
+		index, err = r.readFallback(ctx, subject)
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	return append(listed, index.Manifests...), nil

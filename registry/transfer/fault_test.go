@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,6 +96,17 @@ func cutShort(w http.ResponseWriter, body []byte) {
 	panic(http.ErrAbortHandler)
 }
 
+// sometimes lets every other request through.
+func sometimes(f fault) fault {
+	return func(next http.Handler, n int, w http.ResponseWriter, r *http.Request) {
+		if n%2 == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		f(next, n, w, r)
+	}
+}
+
 func huge(w http.ResponseWriter, body []byte) {
 	w.Write(body)
 	filler := make([]byte, 1<<20)
@@ -120,14 +132,24 @@ func cut(next http.Handler, n int, w http.ResponseWriter, r *http.Request) {
 
 // tokens asks for a token that is good for three requests.
 func tokens() fault {
-	var given, left atomic.Int32
+	var mu sync.Mutex
+	left := map[string]int{} // by token
+	spend := func(header string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		left[header]--
+		return left[header] >= 0
+	}
 	return func(next http.Handler, _ int, w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
-			left.Store(3)
-			json.NewEncoder(w).Encode(map[string]string{"token": fmt.Sprintf("token-%d", given.Add(1))})
+			mu.Lock()
+			token := fmt.Sprintf("token-%d", len(left))
+			left["Bearer "+token] = 3
+			mu.Unlock()
+			json.NewEncoder(w).Encode(map[string]string{"token": token})
 			return
 		}
-		if r.Header.Get("Authorization") == fmt.Sprintf("Bearer token-%d", given.Load()) && left.Add(-1) >= 0 {
+		if spend(r.Header.Get("Authorization")) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -139,9 +161,11 @@ func tokens() fault {
 // station is a registry with an image and a note, which answers through a
 // fault.
 type station struct {
-	lab   *lab
-	host  string
-	image v1.Hash
+	lab  *lab
+	host string
+	// behind is the host at which the registry answers without the fault.
+	behind string
+	image  v1.Hash
 }
 
 func newStation(t *testing.T, f fault) *station {
@@ -162,11 +186,11 @@ func newStation(t *testing.T, f fault) *station {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &station{lab: &lab{store: s, dir: filepath.Join(work, "layout")}, host: strings.TrimPrefix(server.URL, "http://")}
+	st := &station{lab: &lab{store: s, dir: filepath.Join(work, "layout")}, host: strings.TrimPrefix(server.URL, "http://"), behind: strings.TrimPrefix(good.URL, "http://")}
 	imagetest.NewFor(t, runtime.GOARCH, v1.Config{Cmd: []string{"/bin/app"}}, imagetest.Plain(t, imagetest.File("bin/app", "app"))).Layout(t, st.lab.dir, "app:1")
 	from, root := st.lab.source(t, st.lab.dir)
 	st.image = root.Digest
-	behind := open(t, strings.TrimPrefix(good.URL, "http://")+"/team/app:1")
+	behind := open(t, st.behind+"/team/app:1")
 	if _, err := Copy(t.Context(), from, behind, root, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +247,14 @@ func works() []work {
 			note := artifact.Document{MediaType: noteType, Content: []byte("another"), Created: time.Unix(1, 0)}
 			_, err := artifact.AttachBlob(t.Context(), open(t, s.name()), s.image, note)
 			return err
-		}, none},
+		}, func(t *testing.T, s *station) error {
+			// It is there whole or not at all, whatever the registry answered.
+			items, err := artifact.List(t.Context(), open(t, s.behind+"/team/app:1"), s.image, noteType, 100)
+			for _, item := range items {
+				err = errors.Join(err, item.Err)
+			}
+			return err
+		}},
 		{"copy out", func(t *testing.T, s *station) error {
 			archive, err := NewArchive(s.lab.dir+".tar", Names{})
 			if err != nil {
@@ -243,7 +274,17 @@ func works() []work {
 			from, root := s.lab.source(t, s.lab.dir)
 			_, err := Copy(t.Context(), from, open(t, s.host+"/new/app:1"), root, nil)
 			return err
-		}, none},
+		}, func(t *testing.T, s *station) error {
+			// A name is given last.
+			ref, err := reference.Parse(s.behind + "/new/app:1")
+			if err != nil {
+				return err
+			}
+			if _, err := open(t, s.behind+"/new/app:1").Root(t.Context(), ref); !errors.Is(err, artifact.ErrNotFound) {
+				return fmt.Errorf("the registry has the image: %w", err)
+			}
+			return nil
+		}},
 	}
 }
 
@@ -265,6 +306,7 @@ func TestFaults(t *testing.T) {
 		{"503 to every other request", other(503, "Retry-After", "0"), true, nil, nil},
 		{"429 to every other request", other(429, "Retry-After", "0"), true, nil, nil},
 		{"resets of every other request", cut, true, nil, nil},
+		{"bodies cut short every other time", sometimes(changed(cutShort)), true, nil, nil},
 		{"tokens that expire", tokens(), true, nil, nil},
 		{"403", every(403), false, []string{"403", "FORBIDDEN", "Forbidden"}, nil},
 		{"401 without a way to log in", every(401), false, []string{"401", "Unauthorized"}, nil},

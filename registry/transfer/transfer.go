@@ -14,11 +14,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/least-privilege/lpm/registry/artifact"
+	"github.com/least-privilege/lpm/registry/client"
 )
 
 // Source is a place to copy from.
@@ -148,6 +151,9 @@ func (c *copier) referrers(ctx context.Context, of v1.Descriptor, depth int) err
 	if len(list) > artifact.MaxReferrers {
 		return fmt.Errorf("listing what refers to %s: %w", of.Digest, artifact.ErrTooMany)
 	}
+	// A registry lists in any order, and a layout of the same image is to be the
+	// same.
+	list = slices.SortedFunc(slices.Values(list), func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
 	for _, d := range list {
 		if c.seen[d.Digest] {
 			continue
@@ -184,10 +190,13 @@ func (c *copier) blobs(ctx context.Context, list []v1.Descriptor) error {
 	}
 	for _, d := range list {
 		g.Go(func() error {
-			layer, err := c.from.Layer(ctx, d)
-			if err == nil {
-				err = c.to.WriteLayer(ctx, c.meter.watch(layer, d))
-			}
+			err := client.Whole(ctx, func() error {
+				layer, err := c.from.Layer(ctx, d)
+				if err != nil {
+					return err
+				}
+				return c.to.WriteLayer(ctx, c.meter.watch(layer, d))
+			})
 			if err != nil {
 				return fmt.Errorf("blob %s: %w", d.Digest, err)
 			}

@@ -425,3 +425,53 @@ func TestFolderOfSomethingElse(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
+
+// What a killed process has left of a tar goes when the tar is made again, and
+// what another process is making stays.
+func TestLeftArchive(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app.tar")
+	folder := func(name string, age time.Duration) string {
+		at := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Join(at, "blobs"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(at, when, when); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	left := folder(".app.tar.new-1", time.Hour)
+	for _, stays := range []string{folder(".app.tar.new-2", 0), folder(".other.tar.new-1", time.Hour), folder("app.tar.d", time.Hour)} {
+		defer func() {
+			if _, err := os.Stat(stays); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	other, err := NewArchive(path, Names{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(other.dir, when, when); err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewArchive(path, Names{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was left is there: %v", err)
+	}
+	if _, err := os.Stat(other.dir); err != nil {
+		t.Errorf("another's: %v", err)
+	}
+	if err := errors.Join(other.Close(), a.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(a.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is there after Close: %v", err)
+	}
+}
