@@ -272,16 +272,35 @@ func (w *cueWriter) network() {
 		w.printf("\treason: %s\n", quote(n.Reason))
 	}
 	w.list("\t", "listen", "network.listen", len(n.Listen), func(i int) string {
-		return fmt.Sprintf("port: %d, protocol: %s%s", n.Listen[i].Port, quote(string(n.Listen[i].Protocol)), note(n.Listen[i].Note))
+		publish := ""
+		if n.Listen[i].Publish {
+			publish = ", publish: true"
+		}
+		return fmt.Sprintf("port: %d, protocol: %s%s%s", n.Listen[i].Port, quote(string(n.Listen[i].Protocol)), publish, note(n.Listen[i].Note))
 	})
 	w.list("\t", "egress", "network.egress", len(n.Egress), func(i int) string {
-		var ports []string
-		for _, r := range n.Egress[i].Ports {
-			ports = append(ports, r.String())
-		}
-		return fmt.Sprintf("ports: %s, protocol: %s%s", quoteAll(ports), quote(string(n.Egress[i].Protocol)), note(n.Egress[i].Note))
+		return destination(n.Egress[i]) + note(n.Egress[i].Note)
 	})
 	w.printf("}\n")
+}
+
+// destination writes an entry of network.egress but for its note.
+func destination(e manifest.Egress) string {
+	var fields []string
+	if e.Host != "" {
+		fields = append(fields, "host: "+quote(e.Host))
+	}
+	if e.CIDR != "" {
+		fields = append(fields, "cidr: "+quote(e.CIDR))
+	}
+	if len(e.Ports) > 0 {
+		ports := make([]string, len(e.Ports))
+		for i, r := range e.Ports {
+			ports[i] = r.String()
+		}
+		fields = append(fields, "ports: "+quoteAll(ports))
+	}
+	return strings.Join(append(fields, "protocol: "+quote(string(e.Protocol))), ", ")
 }
 
 func (w *cueWriter) resources() {

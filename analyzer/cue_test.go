@@ -21,7 +21,7 @@ func TestCUEIsTheManifest(t *testing.T) {
 		evidence.File{Path: `/srv/\(1+1)/"x`, Access: []evidence.Access{evidence.Create}, Seen: once},
 		evidence.File{Path: "/srv/<&>/\u2028/x", Access: []evidence.Access{evidence.Create}, Seen: once})
 	for name, records := range map[string][]*evidence.Record{
-		"nothing": {record()}, "nginx": {nginx()}, "twice": {nginx(), nginx()}, "hostile names": {hostile},
+		"nothing": {record()}, "nginx": {nginx()}, "twice": {nginx(), nginx()}, "hostile names": {hostile}, "private network": {private()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := propose(t, ImageFacts{Volumes: []string{"/data"}}, records...)
@@ -58,6 +58,10 @@ func FuzzPropose(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data, "/data")
+	if data, err = private().Encode(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data, "")
 	f.Fuzz(func(t *testing.T, data []byte, volume string) {
 		r, err := evidence.Decode(data)
 		if err != nil {

@@ -26,12 +26,17 @@ const (
 func (p *proposer) network() {
 	net := &p.manifest.Network
 	net.Mode = manifest.NetworkNone
-	listens, connects := p.listens(), p.connects()
+	listens := p.listens()
+	shared := slices.ContainsFunc(p.records, func(r *evidence.Record) bool { return r.Network == manifest.NetworkHost })
+	if !shared && p.records[0].Network == manifest.NetworkPrivate {
+		p.privateNetwork(listens)
+		return
+	}
+	connects := p.connects()
 	if len(listens)+len(connects) == 0 {
 		p.at["network"] = Explanation{Basis: Observed, Text: "no address was used"}
 		return
 	}
-	shared := slices.ContainsFunc(p.records, func(r *evidence.Record) bool { return r.Network == manifest.NetworkHost })
 	if !shared {
 		p.at["network"] = Explanation{Basis: Observed, Text: "only its own network was used"}
 		return

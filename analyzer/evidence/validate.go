@@ -86,7 +86,7 @@ func (r *Record) validateSockets(c *checker) {
 		at := fmt.Sprintf("connects[%d]", i)
 		c.seen(at, s.Seen)
 		c.that(s.Family == "inet" || s.Family == "inet6" || s.Family == "unix", "%s.family: unknown family %q", at, s.Family)
-		c.that(s.Family == "unix" || isProtocol(s.Protocol), "%s.protocol: unknown protocol %q", at, s.Protocol)
+		c.that(s.Family == "unix" || isProtocol(s.Protocol) || s.Protocol == string(manifest.ICMP), "%s.protocol: unknown protocol %q", at, s.Protocol)
 	}
 	for i, s := range r.Binds {
 		at := fmt.Sprintf("binds[%d]", i)
@@ -182,6 +182,6 @@ func isIDKind(k string) bool {
 	return false
 }
 
-// isProtocol takes the two transports a manifest can name, and "raw" for
-// every other socket of an internet family.
+// isProtocol takes the two protocols with ports that a manifest can name, and
+// "raw" for every other socket of an internet family.
 func isProtocol(p string) bool { return p == "tcp" || p == "udp" || p == "raw" }

@@ -16,6 +16,10 @@ import (
 // reads and writes.
 const ResultsVersion = 1
 
+// ResultsMediaType is the media type of encoded results, as an artifact of the
+// image that the trials were made on.
+const ResultsMediaType = "application/vnd.lpm.trials.v1+json"
+
 // MaxResultsSize bounds encoded results, in bytes.
 const MaxResultsSize = 16 << 20
 

@@ -32,6 +32,22 @@ func (c *container) socket(t *testing.T, fd int32, domain, kind, protocol int) {
 	c.sockets[fd] = s
 }
 
+func TestProtocolName(t *testing.T) {
+	for _, test := range []struct {
+		kind, protocol int
+		want           string
+	}{
+		{unix.SOCK_STREAM, unix.IPPROTO_TCP, "tcp"}, {unix.SOCK_STREAM, unix.IPPROTO_MPTCP, "tcp"}, {unix.SOCK_STREAM, unix.IPPROTO_SCTP, "raw"},
+		{unix.SOCK_DGRAM, unix.IPPROTO_UDP, "udp"}, {unix.SOCK_DGRAM, unix.IPPROTO_UDPLITE, "raw"},
+		{unix.SOCK_DGRAM, unix.IPPROTO_ICMP, "icmp"}, {unix.SOCK_DGRAM, unix.IPPROTO_ICMPV6, "icmp"},
+		{unix.SOCK_RAW, unix.IPPROTO_ICMP, "icmp"}, {unix.SOCK_RAW, unix.IPPROTO_ICMPV6, "icmp"}, {unix.SOCK_RAW, unix.IPPROTO_RAW, "raw"},
+	} {
+		if got := protocolName(test.kind, test.protocol); got != test.want {
+			t.Errorf("type %d, protocol %d: %s, want %s", test.kind, test.protocol, got, test.want)
+		}
+	}
+}
+
 func TestSockets(t *testing.T) {
 	connect := func(kind int, addr []byte) func(*testing.T, *container, *Recorder) {
 		return func(t *testing.T, c *container, r *Recorder) {

@@ -175,6 +175,9 @@ func bindKey(at netip.AddrPort, protocol string) accessKey {
 }
 
 func (r *Recorder) noteLocal(at netip.AddrPort, protocol string, listening bool, o occasion) {
+	if protocol == "icmp" {
+		protocol = "raw" // what it is bound to is no port
+	}
 	b := entry(&r.facts, r.facts.binds, "binds", maxSockets, bindKey(at, protocol), evidence.Bind{
 		Family: family(at), Address: at.Addr().String(), Port: at.Port(), Protocol: protocol,
 	}, at.Addr().String())
@@ -233,6 +236,8 @@ func protocolName(kind, protocol int) string {
 		return "tcp"
 	case kind == unix.SOCK_DGRAM && protocol == unix.IPPROTO_UDP:
 		return "udp"
+	case (kind == unix.SOCK_DGRAM || kind == unix.SOCK_RAW) && (protocol == unix.IPPROTO_ICMP || protocol == unix.IPPROTO_ICMPV6):
+		return "icmp" // as ping makes them: icmp(7), raw(7)
 	}
 	return "raw"
 }

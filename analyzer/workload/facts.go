@@ -21,6 +21,11 @@ func (r *run) outcome() (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.prepared.Plan.Network != nil {
+		if err := r.reach.complete(seen); err != nil {
+			return nil, err
+		}
+	}
 	o := &Outcome{Record: seen, Failure: r.failure, Warnings: slices.Concat(r.warnings, r.health.said())}
 	o.Record.Workload.Healthcheck = r.health.recorded()
 	if r.result.Memory > r.own {

@@ -1,9 +1,11 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/analyzer/record"
@@ -94,10 +96,34 @@ func (r *run) launch(ctx context.Context, s *store.Store, mode plan.Mode, m *man
 	if r.tree, err = s.Tree(ctx, r.job.Image, treeKind(r.job.Identity)); err != nil {
 		return err
 	}
+	r.job.Options.Ports = r.published(m)
 	if r.prepared, err = enforcer.Prepare(ctx, r.enforced(s, mode, m)); err != nil {
 		return errors.Join(err, r.tree.Close())
 	}
+	r.prepared.NetworkProgram = r.job.NetworkProgram
 	return nil
+}
+
+// published are the ports by which the exercises reach a container with a
+// private network: those that the image exposes, and the manifest, if there is
+// one, has published.
+func (r *run) published(m *manifest.Manifest) []plan.Port {
+	mode := r.job.Options.Network
+	if m != nil {
+		mode = m.Network.Mode
+	}
+	if mode != manifest.NetworkPrivate {
+		return nil
+	}
+	var list []plan.Port
+	for _, p := range r.ports {
+		protocol := manifest.Protocol(p.protocol)
+		granted := func(l manifest.Listen) bool { return l.Publish && int(l.Port) == p.number && l.Protocol == protocol }
+		if m == nil || slices.ContainsFunc(m.Network.Listen, granted) {
+			list = append(list, plan.Port{Host: uint16(p.number), Container: uint16(p.number), Protocol: protocol})
+		}
+	}
+	return list
 }
 
 // enforced is what there is to prepare of the container.
@@ -139,7 +165,7 @@ func (r *run) newRecorder(h plan.Host) (recorder, error) {
 		Architecture: h.Architecture, Kernel: h.Kernel, LPM: r.job.Version,
 		Workload: evidence.Workload{Command: evidence.FitCommand(command), Exercise: evidence.Fit(r.job.Described())},
 		Program:  p.Process.Entry,
-		Network:  manifest.NetworkHost,
+		Network:  cmp.Or(r.job.Options.Network, manifest.NetworkHost),
 		Mode:     r.job.Identity, Identity: p.Identity,
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/least-privilege/lpm/enforcer"
 	"github.com/least-privilege/lpm/enforcer/container"
+	"github.com/least-privilege/lpm/enforcer/network/link"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/signals"
 	"github.com/least-privilege/lpm/registry/store"
@@ -45,9 +46,16 @@ type run struct {
 
 	failure  error
 	warnings []string
+	warning  sync.Mutex
+	// reach is what left a private network.
+	reach reach
+	// heardOf counts what the container's network had to say.
+	heardOf int
 }
 
 func (r *run) warn(format string, args ...any) {
+	r.warning.Lock()
+	defer r.warning.Unlock()
 	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
 }
 
@@ -63,8 +71,12 @@ func (r *run) conduct(ctx context.Context) error {
 	started := make(chan int, 1)
 	observer := container.Observer{}
 	if r.recorder != nil {
-		r.job.Progress("recording, on this machine's network")
-		observer.Policy, observer.Made = r.recorder, r.made
+		where := "this machine's network"
+		if r.prepared.Plan.Network != nil {
+			where = "a network of its own that reaches everything"
+		}
+		r.job.Progress("recording, on " + where)
+		observer.Policy, observer.Made, observer.Network = r.recorder, r.made, r.heard
 	}
 	streams, attach := r.streams()
 	lower()
@@ -79,6 +91,7 @@ func (r *run) conduct(ctx context.Context) error {
 			attached.Go(func() { attachErr = errors.Join(attachErr, attach(ctx)) })
 			started <- pid
 		}
+		r.reach.begun = time.Now()
 		r.result, r.err = r.prepared.Run(ctx, streams, r.signals, observer)
 		attached.Wait()
 		r.err = errors.Join(r.err, attachErr)
@@ -94,6 +107,30 @@ func (r *run) conduct(ctx context.Context) error {
 		return errors.Join(r.err, <-sampled, r.health.close())
 	}
 }
+
+// heard takes note of what keeps a private network from doing its work, or is
+// refused even while recording. It is called by one goroutine, which has ended
+// when the container has.
+func (r *run) heard(e link.Event) {
+	r.reach.note(e, time.Now())
+	if e.Kind == link.LookedUp || e.Kind == link.Flowed {
+		return
+	}
+	if r.heardOf++; r.heardOf > maxHeard {
+		return
+	}
+	switch {
+	case e.Kind == link.Trouble:
+		r.warn("the container's network: %s", e.Reason)
+	case e.Kind == link.Refused && e.Flow != nil:
+		r.warn("a connection to %s/%s was refused: %s", e.Flow.To, e.Flow.Protocol, e.Reason)
+	case e.Kind == link.Refused:
+		r.warn("the lookup of %s was refused: %s", e.Name, e.Reason)
+	}
+}
+
+// maxHeard bounds how much a run says of that.
+const maxHeard = 32
 
 // streams are what the container gets, and what connects them with the
 // caller's.

@@ -5,8 +5,9 @@
 // record. What the image's own files say beside it comes from [Facts]. Neither
 // proposes anything; package analyzer does.
 //
-// Until private networks exist a watched container has the host's network, so
-// the ports of the image are those of the host.
+// A watched container has the host's network, so that the ports of the image are
+// those of the host, or a private one that reaches everything, whose ports are
+// published under the same numbers.
 package workload
 
 import (
@@ -32,6 +33,10 @@ type Job struct {
 	// Identity is whether the container has one id or a range. Empty takes a
 	// range where the account has subordinate ids, else one.
 	Identity manifest.IdentityMode
+	// NetworkProgram is the path of the program lpm-net, which a private
+	// network takes; see plan.Options.Network. The ports that the image exposes
+	// are published on the host's loopback then, each under its own number.
+	NetworkProgram string
 	// Recorder is what watches. Empty is [Seccomp].
 	Recorder RecorderKind
 	// Volume makes and returns the folder of a named volume; it may be nil
