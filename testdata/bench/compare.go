@@ -78,6 +78,11 @@ func (c *comparison) run(ctx context.Context) error {
 	if err := takeTurns(ctx, c.rounds, c.all); err != nil {
 		return err
 	}
+	return c.print()
+}
+
+// print prints what was taken.
+func (c *comparison) print() error {
 	t := table{title: fmt.Sprintf("%s, %d times each", c.title, c.rounds)}
 	t.row(c.head()...)
 	for _, a := range c.all {
@@ -116,6 +121,20 @@ func (c *comparison) cells(a *alternative) []string {
 		}
 	}
 	return cells
+}
+
+// only is the same comparison of some of its quantities, n from the first one.
+func (c *comparison) only(title string, first, n int) *comparison {
+	part := *c
+	part.title, part.quantities, part.all = title, c.quantities[first:first+n], nil
+	for _, a := range c.all {
+		b := &alternative{name: a.name}
+		for _, values := range a.taken {
+			b.taken = append(b.taken, values[first:first+n])
+		}
+		part.all = append(part.all, b)
+	}
+	return &part
 }
 
 // A table is printed when it is complete, under its title.

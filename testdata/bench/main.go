@@ -57,6 +57,7 @@ func (b *bench) topics() []topic {
 		{"share", b.share},
 		{"redis", b.redis},
 		{"nginx", b.nginx},
+		{"network", b.network},
 		{"record-redis", b.record("record-redis")},
 		{"record-nginx", b.record("record-nginx")},
 		{"record-script", b.record("record-script")},
@@ -68,6 +69,9 @@ func (b *bench) topics() []topic {
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == starterVerb {
 		exit(starterMain(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == slirpVerb {
+		exit(slirpMain(os.Args[2:]))
 	}
 	// Servers are bound to the life of the thread that starts them.
 	runtime.LockOSThread()

@@ -21,6 +21,9 @@ type server struct {
 	env     []string
 	port    string
 	log     string // the file that its output goes to, or os.DevNull
+	// fails says that the command's status is 1 when it was told to end, as
+	// iperf3's is.
+	fails bool
 	// load puts it to work, and returns how much of that it gets done.
 	load func(context.Context) ([]float64, error)
 	// look, if not nil, is called with the command's process id after that.
@@ -76,7 +79,8 @@ func (s server) end(cmd *exec.Cmd) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		status, ok := exit.Sys().(syscall.WaitStatus)
-		if ok && (status.Signaled() && status.Signal() == syscall.SIGTERM || status.ExitStatus() == 128+int(syscall.SIGTERM)) {
+		if ok && (status.Signaled() && status.Signal() == syscall.SIGTERM || status.ExitStatus() == 128+int(syscall.SIGTERM) ||
+			s.fails && status.ExitStatus() == 1) {
 			err = nil
 		}
 	}
