@@ -20,6 +20,7 @@ type Bar struct {
 	begun   time.Time
 	first   int // how many steps were done when it began
 	printed time.Time
+	last    Report
 }
 
 // between is how long lines of a [Bar] are apart where there is no terminal.
@@ -31,26 +32,42 @@ func (t *Terminal) Bar(noun string) *Bar {
 	return &Bar{t: t, noun: noun, first: -1}
 }
 
+// drawBar begins to draw a bar on the terminal.
+func (t *Terminal) drawBar(total int64, options ...progressbar.Option) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, append(options, progressbar.OptionSetWriter(t.Err), progressbar.OptionFullWidth(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetElapsedTime(false))...)
+}
+
+// shortened leaves room for the bar beside a text.
+func shortened(text string) string {
+	const width = 40
+	if runes := []rune(text); len(runes) > width {
+		text = string(runes[:width-1]) + "…"
+	}
+	return text
+}
+
 // Update says that some steps are done, and about how many are left. text is
 // what the next is about; it is escaped.
 func (b *Bar) Update(done, left int, text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	raw := text
 	text = Escape(text)
+	if b.t.Reporting == ReportJSON {
+		b.last = Report{Work: b.noun, Unit: b.noun, Done: int64(done), Total: int64(done + left), Step: raw}
+		b.t.reportJSON(b.last)
+		return
+	}
 	if b.first < 0 {
 		b.first, b.begun = done, time.Now()
 		if b.t.redraw {
-			b.bar = progressbar.NewOptions(done+left, progressbar.OptionSetWriter(b.t.Err), progressbar.OptionFullWidth(),
-				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-				progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond))
+			b.bar = b.t.drawBar(int64(done+left), progressbar.OptionShowCount(), progressbar.OptionThrottle(redrawn/2))
 		}
 	}
 	if b.bar != nil {
-		const width = 40
-		if runes := []rune(text); len(runes) > width {
-			text = string(runes[:width-1]) + "…"
-		}
-		b.bar.Describe(text)
+		b.bar.Describe(shortened(text))
 		b.bar.ChangeMax(max(done+left, 1))
 		// The only error is of a terminal that is gone.
 		_ = b.bar.Set(done)
@@ -75,6 +92,10 @@ func (b *Bar) estimate(done, left int) string {
 func (b *Bar) Stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.last.Work != "" {
+		b.last.Ended, b.last.Step = true, ""
+		b.t.reportJSON(b.last)
+	}
 	if b.bar != nil {
 		_ = b.bar.Exit()
 		_ = b.bar.Clear()

@@ -10,6 +10,7 @@
 //     yes to what went into a file unseen. Elsewhere [ErrNoTerminal] comes back.
 //   - Progress appears only for work that takes longer than a second.
 //   - Whatever came from outside lpm (names, reasons, paths, errors that quote
-//     them) passes through [Escape] before it is printed. JSON stays JSON, and
-//     has the same characters in its own \u form.
+//     them) passes through [Escape] before it is printed, and what a person
+//     decides on through [Reveal]. JSON stays JSON, and has the same characters
+//     in its own \u form.
 package render

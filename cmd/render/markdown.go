@@ -9,7 +9,7 @@ import (
 // would act on. What would become a link, or call somebody or something by its
 // name, is shown as code, in which none of that happens.
 func Markdown(text string) string {
-	text = Escape(text)
+	text = Reveal(text)
 	if strings.ContainsAny(text, "@#`") || strings.Contains(text, "://") || strings.Contains(strings.ToLower(text), "www.") {
 		return MarkdownCode(text)
 	}

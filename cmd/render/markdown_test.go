@@ -18,6 +18,7 @@ func TestMarkdown(t *testing.T) {
 		"a ` b `` c | @":           "```a ` b `` c \\| @```",
 		"`@`":                      "`` `@` ``",
 		"\u202etxt":                `\\u202etxt`,
+		"Start /bin/c\u0430t":      `Start /bin/c\\u0430t`,
 	} {
 		if got := Markdown(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

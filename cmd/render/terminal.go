@@ -21,9 +21,12 @@ var ErrNoTerminal = errors.New("there is no terminal to ask on")
 type Terminal struct {
 	// Out and Err are standard output and standard error.
 	Out, Err io.Writer
+	// Reporting is how progress is reported; zero is [ReportAuto].
+	Reporting Reporting
 
 	in          *bufio.Reader
 	fd          int
+	files       [2]*os.File
 	interactive bool
 	colour      bool
 	redraw      bool
@@ -39,6 +42,7 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 		Err:         err,
 		in:          bufio.NewReader(in),
 		fd:          int(in.Fd()),
+		files:       [2]*os.File{in, out},
 		interactive: isTerminal(in) && isTerminal(out) && isTerminal(err),
 		colour:      isTerminal(out) && smart && os.Getenv("NO_COLOR") == "",
 		redraw:      isTerminal(err) && smart,
@@ -48,11 +52,48 @@ func NewTerminal(in, out, err *os.File) *Terminal {
 // Interactive reports whether a person can be asked.
 func (t *Terminal) Interactive() bool { return t.interactive }
 
+// Screen returns the files of a terminal that can be drawn on as a whole, and
+// false where there is none: where nobody can be asked, or TERM does not name a
+// terminal that moves its cursor.
+func (t *Terminal) Screen() (in, out *os.File, ok bool) {
+	if name := os.Getenv("TERM"); !t.interactive || name == "" || name == "dumb" {
+		return nil, nil, false
+	}
+	return t.files[0], t.files[1], true
+}
+
 // Attended reports whether a person sees what is printed beside the output.
 func (t *Terminal) Attended() bool { return t.redraw }
 
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 4096
+
+// Secret asks as Ask does, and the terminal does not show what is typed.
+// White space is part of the answer.
+func (t *Terminal) Secret(ctx context.Context, question string) (string, error) {
+	if !t.interactive {
+		return "", ErrNoTerminal
+	}
+	shown, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
+	if err != nil {
+		return "", fmt.Errorf("hiding an answer: %w", err)
+	}
+	hidden := *shown
+	hidden.Lflag &^= unix.ECHO
+	hidden.Lflag |= unix.ICANON | unix.ISIG
+	// What was typed before the answer was hidden is none.
+	if err := unix.IoctlSetTermios(t.fd, unix.TCSETSF, &hidden); err != nil {
+		return "", fmt.Errorf("hiding an answer: %w", err)
+	}
+	line, err := t.line(ctx, question)
+	if err == nil {
+		fmt.Fprintln(t.Err) // the key that ended it was not shown either
+	}
+	if shownErr := unix.IoctlSetTermios(t.fd, unix.TCSETS, shown); err == nil && shownErr != nil {
+		err = fmt.Errorf("showing what is typed again: %w", shownErr)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
+}
 
 // Ask prints question, which the caller has escaped, and reads one line. At
 // the end of input without an answer the error is [io.EOF], and when ctx ends
@@ -61,6 +102,12 @@ func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
 	if !t.interactive {
 		return "", ErrNoTerminal
 	}
+	line, err := t.line(ctx, question)
+	return strings.TrimSpace(line), err
+}
+
+// line prints question and reads a line, with its end.
+func (t *Terminal) line(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(t.Err, question+" ")
 	if err := t.wait(ctx); err != nil {
 		fmt.Fprintln(t.Err)
@@ -74,7 +121,7 @@ func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
 	if len(line) > maxAnswer {
 		return "", fmt.Errorf("an answer is longer than %d bytes", maxAnswer)
 	}
-	return strings.TrimSpace(line), nil
+	return line, nil
 }
 
 // resets ends what a program's output may have begun: an escape sequence or a
