@@ -73,7 +73,7 @@ func parsePort(text string) (port plan.Port, err error) {
 		if err != nil {
 			return port, fmt.Errorf("%q is not an address", address)
 		}
-		port.Address = parsed.String()
+		port.Address = parsed.Unmap().String()
 	}
 	if port.Host, err = portNumber(host); err != nil {
 		return port, err

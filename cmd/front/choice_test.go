@@ -49,7 +49,9 @@ func TestPorts(t *testing.T) {
 		"8080:80":           {Host: 8080, Container: 80, Protocol: manifest.TCP},
 		"127.0.0.1:8080:80": {Address: "127.0.0.1", Host: 8080, Container: 80, Protocol: manifest.TCP},
 		"[::1]:8080:80/tcp": {Address: "::1", Host: 8080, Container: 80, Protocol: manifest.TCP},
-		"":                  {}, "0": {}, "65536": {}, "http": {}, "80:": {}, ":80": {}, "80/sctp": {}, "80/": {}, "host:80:80": {}, "1:2:3:4": {}, "-1": {},
+		// IPv4 in IPv6 is IPv4.
+		"[::ffff:127.0.0.1]:8080:80": {Address: "127.0.0.1", Host: 8080, Container: 80, Protocol: manifest.TCP},
+		"":                           {}, "0": {}, "65536": {}, "http": {}, "80:": {}, ":80": {}, "80/sctp": {}, "80/": {}, "host:80:80": {}, "1:2:3:4": {}, "-1": {},
 	} {
 		got, err := parsePort(text)
 		if want.Host == 0 {

@@ -10,22 +10,24 @@ import (
 // Version is that of lpm, by semantic versioning.
 const Version = "0.1.0"
 
-// The names of the two programs.
+// The names of the programs.
 const (
-	frontName = "lpm"
-	coreName  = "lpm-core"
+	frontName   = "lpm"
+	coreName    = "lpm-core"
+	networkName = "lpm-net"
 )
 
-// Programs are the two programs of one installation.
+// Programs are the programs of one installation.
 type Programs struct {
-	// Front and Core are paths, empty where there is no such program.
-	Front, Core string
-	// Build changes when either does.
+	// Front, Core and Network are paths, empty where there is no such
+	// program.
+	Front, Core, Network string
+	// Build changes when any does.
 	Build string
 }
 
 // FindPrograms looks for the programs that belong to the running one: beside
-// it, or with lpm in bin and lpm-core in libexec/lpm.
+// it, or with lpm in bin and the others in libexec/lpm.
 func FindPrograms() (Programs, error) {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -39,6 +41,7 @@ func FindPrograms() (Programs, error) {
 	}{
 		{&p.Front, []string{filepath.Join(dir, frontName), filepath.Join(dir, "../../bin", frontName)}},
 		{&p.Core, []string{filepath.Join(dir, coreName), filepath.Join(dir, "../libexec/lpm", coreName)}},
+		{&p.Network, []string{filepath.Join(dir, networkName), filepath.Join(dir, "../libexec/lpm", networkName)}},
 	} {
 		for _, place := range program.places {
 			var stat syscall.Stat_t

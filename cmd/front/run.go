@@ -17,6 +17,7 @@ import (
 	"github.com/least-privilege/lpm/enforcer/container"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/enforcer/launch"
+	"github.com/least-privilege/lpm/enforcer/network/link"
 	"github.com/least-privilege/lpm/enforcer/plan"
 	"github.com/least-privilege/lpm/enforcer/prepared"
 	"github.com/least-privilege/lpm/enforcer/signals"
@@ -153,6 +154,7 @@ func (r *running) find(args []string) error {
 		return err
 	}
 	r.open = append(r.open, lock)
+	r.launch.NetworkProgram = programs.Network
 	return nil
 }
 
@@ -225,6 +227,9 @@ func (r *running) start() error {
 	if r.asker != nil {
 		o.Asker = r.asker
 	}
+	if r.launch.Plan.Network != nil && !r.flags.Quiet {
+		o.Network = r.heard
+	}
 	inside := r.streams
 	if r.tty != nil {
 		// Before the program runs, which may ask for it first of all.
@@ -238,6 +243,13 @@ func (r *running) start() error {
 		err = attachErr
 	}
 	return err
+}
+
+// heard tells the person of what keeps the network from doing its work.
+func (r *running) heard(e link.Event) {
+	if e.Kind == link.Trouble {
+		r.term.Warn("the container's network: %s", e.Reason)
+	}
 }
 
 // stop stops lpm, as a job of a shell.

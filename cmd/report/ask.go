@@ -148,7 +148,11 @@ func (a *Asker) ask(ctx context.Context, q supervise.Question) (answer, error) {
 // text is a question without its choices.
 func (a *Asker) text(q supervise.Question) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lpm: the manifest of %s does not grant this to %s:\n  %s\n", shown(a.options.Image), shown(q.Program), tried(q.Denial))
+	to := ""
+	if q.Program != supervise.Anyone {
+		to = " to " + shown(q.Program)
+	}
+	fmt.Fprintf(&b, "lpm: the manifest of %s does not grant this%s:\n  %s\n", shown(a.options.Image), to, tried(q.Denial))
 	if odd := render.Lookalike(q.What); odd != "" {
 		fmt.Fprintf(&b, "  (%s)\n", odd)
 	}

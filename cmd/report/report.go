@@ -82,8 +82,8 @@ func (r *Report) Enforced(e Enforced) {
 // Denied reports a denial, as supervise.Options has it.
 func (r *Report) Denied(d supervise.Denial) {
 	r.file.denial(d)
-	if r.live != nil && d.Count == 1 {
-		r.live.say("lpm: refused: " + tried(d) + ", by " + shown(d.Program) + " (" + d.Errno + ")")
+	if r.live != nil && d.First.Equal(d.Last) {
+		r.live.say("lpm: refused: " + tried(d) + by(d) + " (" + d.Errno + ")")
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 func denial(what string, count uint64) supervise.Denial {
 	at := time.Unix(1_700_000_000, 0).UTC()
 	return supervise.Denial{
-		Kind: supervise.KindSyscall, What: what, Program: "/bin/app", Errno: "EPERM", Count: count, First: at, Last: at,
+		Kind: supervise.KindSyscall, What: what, Program: "/bin/app", Errno: "EPERM", Count: count, First: at, Last: at.Add(time.Duration(count-1) * time.Second),
 		Grant: supervise.Grant{Syscall: &manifest.Syscall{Name: "ptrace"}},
 	}
 }

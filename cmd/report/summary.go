@@ -28,7 +28,10 @@ func summarise(out io.Writer, e End) {
 	}
 	fmt.Fprintf(out, "lpm: the manifest did not grant %s that the container tried:\n", things(len(e.Denials)))
 	for _, d := range first(e.Denials, maxThings) {
-		fmt.Fprintf(out, "  %s, by %s, %s (%s)\n", tried(d), shown(d.Program), times(d.Count), d.Errno)
+		fmt.Fprintf(out, "  %s%s, %s (%s)\n", tried(d), by(d), times(d.Count), d.Errno)
+		if d.Reason != "" {
+			fmt.Fprintf(out, "    why: %s\n", shown(d.Reason))
+		}
 		fmt.Fprintf(out, "    %s\n", granting(d))
 	}
 	if n := len(e.Denials) - maxThings; n > 0 {
@@ -69,6 +72,14 @@ func granting(d supervise.Denial) string {
 	return "to grant it: " + shown(d.Grant.String())
 }
 
+// by says who tried, where that is known.
+func by(d supervise.Denial) string {
+	if d.Program == supervise.Anyone {
+		return ""
+	}
+	return ", by " + shown(d.Program)
+}
+
 // tried says what was tried.
 func tried(d supervise.Denial) string {
 	what := shown(d.What)
@@ -76,7 +87,12 @@ func tried(d supervise.Denial) string {
 	case supervise.KindProgram:
 		return "program " + what
 	case supervise.KindConnect:
+		if strings.HasSuffix(strings.TrimSuffix(what, ")"), "/icmp") {
+			return "send echo requests to " + what
+		}
 		return "connect to " + what
+	case supervise.KindResolve:
+		return "look up " + what
 	case supervise.KindListen:
 		return "listen on " + what
 	case supervise.KindRead:
