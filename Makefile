@@ -2,11 +2,17 @@
 # where not root; `make help` lists them.
 
 PREFIX ?= /usr/local
+# Where the programs are, and the manual pages go.
+BIN ?= bin
+MAN ?= man
+# The day that the manual pages are of: the commit's, or SOURCE_DATE_EPOCH's.
+DATE ?= $(shell if [ -n "$(SOURCE_DATE_EPOCH)" ]; then date -u -d "@$(SOURCE_DATE_EPOCH)" +%F; \
+	else git -c safe.directory='*' log -1 --format=%cs 2>/dev/null || date -u -r go.mod +%F; fi)
 # A clone that belongs to someone else must still build.
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := build
-.PHONY: help build install demo test torture test-vm bench lint images clean
+.PHONY: help build man install demo test torture test-vm bench lint images clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -15,10 +21,11 @@ build: ## build the programs into bin/
 	@testdata/deps build
 	@testdata/build bin
 
-install: build ## install the programs below PREFIX (/usr/local), after DESTDIR
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/lpm
-	install bin/lpm $(DESTDIR)$(PREFIX)/bin/
-	install bin/lpm-core $(DESTDIR)$(PREFIX)/libexec/lpm/
+man: build ## write the manual pages into the folder MAN (man/)
+	@"$(BIN)/lpm" manual --date $(DATE) "$(MAN)"
+
+install: build ## install programs, manual and completions below PREFIX (/usr/local), after DESTDIR
+	@DESTDIR="$(DESTDIR)" testdata/install "$(BIN)" "$(PREFIX)" $(DATE)
 
 demo: ## the whole loop on redis: record, approve, run, and three refusals
 	@testdata/deps demo
@@ -49,4 +56,4 @@ images: ## build the test images into the cache outside the tree
 	@testdata/images/ensure
 
 clean: ## remove what was built in the tree (the caches stay)
-	rm -rf bin
+	rm -rf bin man

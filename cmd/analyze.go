@@ -38,9 +38,13 @@ has passed, then at its own interval, and at least once. If it fails that is sai
 Where the image exposes no TCP port, exercises wait until it has passed.
 --no-healthcheck leaves it out.
 
-While it is watched, the container has the network of this machine. Watch what
-you would run without lpm, and give it all the work that it will have to do:
-what it did not do, the manifest will not have. An image that keeps data does
+While it is watched, the container has the network of this machine. With
+--network private it has one of its own that reaches everything: the proposal
+then names the hosts and addresses that it reached, and the ports that the image
+exposes, and no others, are found on the loopback of this machine as before.
+
+Watch what you would run without lpm, and give it all the work that it will have
+to do: what it did not do, the manifest will not have. An image that keeps data does
 other things at its first start than at later ones: with --volume it finds what
 an earlier run has written, and --from proposes from the records of both.
 

@@ -45,7 +45,7 @@ func exclusiveToAttach(c *cobra.Command) {
 		return nil
 	}
 	for _, name := range []string{
-		"exercise", "repeat", "signal", "until-quiet", "ready", "ready-timeout", "prove", "keep-going", "no-healthcheck", "identity", "interactive", "tty",
+		"exercise", "repeat", "signal", "until-quiet", "ready", "ready-timeout", "prove", "keep-going", "no-healthcheck", "identity", "network", "interactive", "tty",
 		"env", "user", "workdir", "volume", "entrypoint",
 	} {
 		c.MarkFlagsMutuallyExclusive("attach", name)

@@ -17,6 +17,7 @@ type analyzeFlags struct {
 	entrypoint  string
 	volumes     []string
 	identity    identity
+	network     network
 	interactive bool
 	limit       time.Duration
 	quiet       time.Duration
@@ -54,6 +55,7 @@ func (f *analyzeFlags) add(c *cobra.Command) {
 	flags.Var(&f.recorder, "recorder", "watch with this `KIND` of recorder: seccomp (as any user) or ebpf (as root)")
 	flags.StringVar(&f.attach, "attach", "", "run nothing, and watch the running container `TARGET`: a process's number, or a control group's folder")
 	flags.Var(&f.identity, "identity", "give the container a `KIND` of user ids: single or range (a range where there is one)")
+	flags.Var(&f.network, "network", "watch on a `KIND` of network: host, or private, which tells names from addresses (host)")
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on (otherwise it is empty)")
 	flags.BoolVarP(&f.TTY, "tty", "t", false, "give the container a terminal of its own")
 	flags.StringArrayVarP(&f.Env, "env", "e", nil, "set the environment variable `NAME=VALUE`; NAME alone takes its value from here")
@@ -62,7 +64,7 @@ func (f *analyzeFlags) add(c *cobra.Command) {
 	flags.StringArrayVar(&f.volumes, "volume", nil, "mount `SOURCE:PATH[:ro]`, a volume or a folder, which keeps what is written there")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "start `PROGRAM` instead of the image's entry point")
 	f.prove.add(c)
-	for _, name := range []string{"evidence", "until-quiet", "keep-going", "no-healthcheck", "identity", "interactive", "tty", "entrypoint", "recorder", "attach"} {
+	for _, name := range []string{"evidence", "until-quiet", "keep-going", "no-healthcheck", "identity", "network", "interactive", "tty", "entrypoint", "recorder", "attach"} {
 		c.MarkFlagsMutuallyExclusive("from", name)
 	}
 	exclusiveToAttach(c)
@@ -94,6 +96,25 @@ func (f *analyzeFlags) check(c *cobra.Command, args []string) error {
 		return fmt.Errorf("unexpected argument: %s", args[1])
 	}
 	return f.checkAttach(len(args) - 1)
+}
+
+// network is the value of --network.
+type network manifest.NetworkMode
+
+// String implements pflag.Value.
+func (n *network) String() string { return string(*n) }
+
+// Type implements pflag.Value.
+func (n *network) Type() string { return "kind" }
+
+// Set implements pflag.Value.
+func (n *network) Set(text string) error {
+	switch m := manifest.NetworkMode(text); m {
+	case manifest.NetworkHost, manifest.NetworkPrivate:
+		*n = network(m)
+		return nil
+	}
+	return fmt.Errorf("%q is neither host nor private", text)
 }
 
 // identity is the value of --identity.

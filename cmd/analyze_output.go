@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/least-privilege/lpm/analyzer"
 	"github.com/least-privilege/lpm/analyzer/evidence"
@@ -48,14 +46,9 @@ func recordsFrom(files []string) ([]*evidence.Record, error) {
 // readRecord reads what --evidence has kept. One byte over the bound is enough
 // for the decoder to refuse it.
 func readRecord(file string) (*evidence.Record, error) {
-	f, err := os.Open(file)
+	data, err := readBounded(file, evidence.MaxSize)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, evidence.MaxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
 	r, err := evidence.Decode(data)
 	if err != nil {

@@ -74,6 +74,12 @@ func (s *session) workload(st *store.Store, image store.Image, f analyzeFlags) (
 		Progress:      s.progress, Version: front.Version,
 		Recorder: workload.RecorderKind(f.recorder),
 	}
+	j.Options.Network = manifest.NetworkMode(f.network)
+	programs, err := front.FindPrograms()
+	if err != nil {
+		return j, nil, err
+	}
+	j.NetworkProgram = programs.Network
 	if f.interactive {
 		return j, func() {}, nil
 	}

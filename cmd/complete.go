@@ -35,10 +35,10 @@ func completions() map[string][]completes {
 	return map[string][]completes{
 		"run": {images, files}, "analyze": {images, files}, "attach": {images, files, nothing},
 		"check": {imagesOrFiles, nothing}, "copy": {imagesOrFiles, files, nothing},
-		"diff": {imagesOrFiles, imagesOrFiles, nothing}, "explain": {imagesOrFiles, permissions},
+		"diff": {imagesOrFiles, imagesOrFiles, nothing}, "export": {imagesOrFiles, nothing}, "explain": {imagesOrFiles, permissions},
 		"inspect": {images, nothing}, "approve": {images, nothing}, "revoke": {images, nothing}, "rm": {images},
 		"pull": {nothing}, "load": {files, nothing}, "validate": {files},
-		"images": {nothing}, "prune": {nothing}, "verify": {nothing}, "doctor": {nothing},
+		"images": {nothing}, "prune": {nothing}, "quota": {nothing}, "verify": {nothing}, "doctor": {nothing},
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *session) keep(ctx context.Context, st *store.Store, name string, f fron
 		return nil, err
 	}
 	granted := asks.Grant
-	approved, err := s.seal(granted)
+	approved, err := s.seal(granted, subject.Repository)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func (s *session) keep(ctx context.Context, st *store.Store, name string, f fron
 		Build: programs.Build, Index: index,
 		Tree: tree.Path, TreeLock: tree.LockFile().Name(), Layer: p.Layer, Defaults: p.Defaults,
 		TTY: p.Plan.Process.TTY, Watch: p.Plan.Watch,
-		Early: p.Plan.Identity.Setgroups || p.Plan.Group.Kind != plan.GroupNone,
+		Early: p.Plan.Identity.Setgroups || p.Plan.Group.Kind != plan.GroupNone || p.Plan.Network != nil,
 	}}
 	path, err := f.Keep(st.Dir(), name, l, prepared.Details{
-		Plan: p.Plan, Host: p.Host, Approval: approved, Denied: granted.Approval.Denied,
+		Plan: p.Plan, Host: p.Host, Approval: approved, Denied: granted.Denied,
 	}, prepared.Aside{Filters: p.Filters, Asked: asks.Found.Manifest, Granted: granted.Manifest})
 	if err != nil {
 		return nil, err
@@ -81,12 +81,12 @@ func (s *session) keep(ctx context.Context, st *store.Store, name string, f fron
 }
 
 // seal returns the approval as a launch checks it again.
-func (s *session) seal(granted *approval.Grant) ([]byte, error) {
+func (s *session) seal(granted *approval.Grant, repository string) ([]byte, error) {
 	dirs, err := xdg.Trust()
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := granted.Seal(dirs...)
+	sealed, err := granted.Seal(repository, dirs...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,8 @@ func (s *session) tree(ctx context.Context, st *store.Store, img store.Image, m 
 	if m.Identity.Mode == manifest.IdentityRange {
 		kind = store.Range
 	}
-	err = s.during("unpacking "+nameOf(img), func(func(int64, int64)) error {
-		tree, err = st.Tree(ctx, img, kind)
+	err = s.during("unpacking "+nameOf(img), func(update func(done, total int64)) error {
+		tree, err = st.TreeWith(ctx, img, kind, update)
 		return err
 	})
 	return tree, err

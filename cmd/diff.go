@@ -25,9 +25,11 @@ func newDiff(s *session) *cobra.Command {
 		Use:   "diff [OLD] NEW",
 		Short: "Show how two manifests differ",
 		Long: `Diff shows what a manifest asks for that another does not, and what it no longer
-asks for. OLD and NEW are images, or files (.cue, .yaml, .yml, .json). Without
-OLD, the image NEW is compared with what was last approved of its repository.
-As markdown it is meant for a comment on a pull request.
+asks for. OLD and NEW are images, which stand for the newest manifest attached to
+them, or files (.cue, .yaml, .yml, .json), or digests of manifests, as lpm attach
+and lpm inspect print them: sha256:DIGEST in the store, REPOSITORY@sha256:DIGEST in
+a registry. Without OLD, the image NEW is compared with what was last approved of
+its repository. As markdown it is meant for a comment on a pull request.
 
 Exit codes: 0 NEW asks for nothing that OLD did not, 1 it asks for more, 2 the
 command line is wrong, 3 there was an error.`,
@@ -60,10 +62,10 @@ command line is wrong, 3 there was an error.`,
 }
 
 func (s *session) bothManifests(c *cobra.Command, before, after string, insecure bool) (a, b *manifest.Manifest, err error) {
-	if a, err = s.manifestOf(c.Context(), before, insecure); err != nil {
+	if a, err = s.comparedManifest(c.Context(), before, insecure); err != nil {
 		return nil, nil, err
 	}
-	b, err = s.manifestOf(c.Context(), after, insecure)
+	b, err = s.comparedManifest(c.Context(), after, insecure)
 	return a, b, err
 }
 
@@ -131,13 +133,13 @@ func (s *session) printChanges(heading string, changes []manifest.Change, full b
 	s.term.Printf("\n%s\n", s.term.Bold(heading))
 	for _, c := range changes {
 		for _, p := range c.Before {
-			s.term.Printf("  - %s\n", render.Escape(p.Title))
+			s.term.Printf("  - %s\n", render.Reveal(p.Title))
 		}
 		for _, p := range c.After {
 			if full {
 				s.printPermission(p, p.Level.String())
 			} else {
-				s.term.Printf("  + %s\n", render.Escape(p.Title))
+				s.term.Printf("  + %s\n", render.Reveal(p.Title))
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/analyzer/trace"
+	"github.com/least-privilege/lpm/cmd/front"
 	"github.com/least-privilege/lpm/cmd/render"
 	"github.com/least-privilege/lpm/enforcer/host"
 	"github.com/least-privilege/lpm/registry/xdg"
@@ -30,6 +31,7 @@ missing, or could not be told, without which lpm run does not work.`,
 		if err != nil {
 			return err
 		}
+		findings = append(findings, networkProgram())
 		works, line := host.Summary(findings)
 		findings = append(findings, kernelRecorder())
 		if *form == asJSON {
@@ -67,6 +69,23 @@ func (s *session) printFindings(findings []host.Finding) {
 			s.term.Printf("    hint: %s\n", render.Escape(f.Hint))
 		}
 	}
+}
+
+// networkProgram says whether the program is installed that every private network
+// is a process of.
+func networkProgram() host.Finding {
+	f := host.Finding{Name: "lpm-net", State: host.Present, Use: "private networks"}
+	programs, err := front.FindPrograms()
+	switch {
+	case err != nil:
+		f.State, f.Detail = host.Inconclusive, err.Error()
+	case programs.Network == "":
+		f.State, f.Detail = host.Missing, "it is neither beside lpm nor in libexec/lpm"
+		f.Hint = "install lpm-net along with lpm, of the same version"
+	default:
+		f.Detail = programs.Network
+	}
+	return f
 }
 
 // kernelRecorder says whether lpm analyze can watch from inside the kernel.

@@ -27,7 +27,8 @@ permissions are listed with an answer in brief.
 
 What was watched is taken from the records of runs that are attached to IMAGE,
 as lpm attach --evidence does it, and from those of --evidence. A permission that
-none of them shows is "not in any record".
+none of them shows is "not in any record". Which are needed is taken from trials
+that are attached, as lpm attach --trials does it.
 
 A vulnerability is left open when the manifest allows everything that it takes:
 system calls with the arguments that matter, capabilities, namespaces. It says
@@ -93,6 +94,7 @@ func (s *session) explained(ctx context.Context, name string, o explainFlags) (*
 	}
 	x := &explanation{Name: name}
 	var m *manifest.Manifest
+	var trials []keptTrials
 	if isFile(name) {
 		if m, err = readManifest(name); err != nil {
 			return nil, err
@@ -122,7 +124,19 @@ func (s *session) explained(ctx context.Context, name string, o explainFlags) (*
 			return nil, err
 		}
 		records = append(s.agreeing(attached, records), records...)
+		if trials, err = s.attachedTrials(ctx, p.target, x.Image); err != nil {
+			return nil, err
+		}
 	}
+	if x, err = s.explainedBy(ctx, x, m, records); err != nil {
+		return nil, err
+	}
+	x.try(trials)
+	return x, nil
+}
+
+// explainedBy explains a manifest by records, and returns x.
+func (s *session) explainedBy(ctx context.Context, x *explanation, m *manifest.Manifest, records []keptRecord) (*explanation, error) {
 	records = distinct(records)
 	proposal, err := s.proposalOf(ctx, records)
 	if err != nil {

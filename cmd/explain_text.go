@@ -26,6 +26,9 @@ func (s *session) printOverview(x *explanation, o explainFlags) error {
 	for i, r := range x.Runs {
 		s.term.Printf("               run %d: %s\n", i+1, r.text())
 	}
+	for _, t := range x.Trials {
+		s.term.Printf("  trials       %s\n", t.text())
+	}
 	s.printSpare(x)
 	level := manifest.Level(-1)
 	for _, p := range x.permissions {
@@ -73,6 +76,14 @@ func (r explainedRun) text() string {
 		text += "; exercised by " + r.Exercise
 	}
 	return render.Escape(text + " (" + r.From + ")")
+}
+
+func (t explainedTrials) text() string {
+	text := count(t.Runs, "run") + " with permissions left out: " + strings.Join(t.Command, " ")
+	if t.Exercise != "" {
+		text += "; exercised by " + t.Exercise
+	}
+	return render.Escape(text + " (" + t.From + ")")
 }
 
 func milliseconds(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
@@ -159,13 +170,10 @@ func (s *session) printEvidence(x *explanation, p explainedPermission) {
 	if p.Reach != "" {
 		s.printFact("code", string(p.Reach))
 	}
-	if e == nil {
-		return
+	if p.Need != "" {
+		s.printFact("trials", string(p.Need)+": "+p.NeedReason)
 	}
-	if e.Need != "" {
-		s.printFact("trials", string(e.Need)+": "+e.NeedReason)
-	}
-	if e.Count == 0 {
+	if e == nil || e.Count == 0 {
 		return
 	}
 	s.printFact("because", e.Text)

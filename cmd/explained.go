@@ -19,6 +19,8 @@ type explanation struct {
 	// Runs are the records that the permissions are explained by; their Runs
 	// are indexes of it.
 	Runs []explainedRun `json:"runs"`
+	// Trials are those that the permissions were left out in.
+	Trials []explainedTrials `json:"trials,omitempty"`
 	// Spare are the system calls that are granted, no record shows and no code
 	// of the image can make. Where any may be missing from it for there is
 	// code that cannot be told, Untold says which.
@@ -45,11 +47,27 @@ type explainedRun struct {
 	Exercise string    `json:"exercise,omitempty"`
 }
 
+// explainedTrials are trials, in short.
+type explainedTrials struct {
+	// From is the digest of the artifact.
+	From string `json:"from"`
+	// Runs is how many there were, and Manifest the digest of the permissions
+	// that some were left out of.
+	Runs     int      `json:"runs"`
+	Manifest string   `json:"manifest"`
+	Command  []string `json:"command,omitempty"`
+	Exercise string   `json:"exercise,omitempty"`
+}
+
 // explainedPermission is what there is to say about one permission.
 type explainedPermission struct {
 	manifest.Permission
 	// Evidence is null where no record shows the permission.
 	Evidence *analyzer.Explanation `json:"evidence"`
+	// Need is what trials without the permission have found, and NeedReason
+	// why; empty where none were made.
+	Need       analyzer.Need `json:"need,omitempty"`
+	NeedReason string        `json:"needReason,omitempty"`
 	// Reach says of a system call whether the image's code can make it, also
 	// where no record shows it; empty where nobody has looked.
 	Reach analyzer.Reach `json:"reach,omitempty"`
@@ -87,6 +105,20 @@ func (x *explanation) of(m *manifest.Manifest, p *analyzer.Proposal, records []k
 		x.permissions = append(x.permissions, e)
 	}
 	return x
+}
+
+// try fills in what trials have found.
+func (x *explanation) try(list []keptTrials) {
+	found := findings(list)
+	for i := range x.permissions {
+		p := &x.permissions[i]
+		if f, ok := found[p.ID]; ok {
+			p.Need, p.NeedReason = f.Need, f.Reason
+		}
+	}
+	for _, t := range list {
+		x.Trials = append(x.Trials, explainedTrials{t.from, t.Trials, t.Manifest, t.Workload.Command, t.Workload.Exercise})
+	}
 }
 
 // distinct returns the records without those that are there twice: a file that

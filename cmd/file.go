@@ -3,12 +3,28 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
+
+// readBounded reads a file of at most so many bytes, and one more: whoever
+// decodes it refuses what is too large.
+func readBounded(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return data, nil
+}
 
 // writeFile writes a result to a file that a person has named: all of it, or
 // what was there before stays. A file that is no regular one, such as a terminal

@@ -1,16 +1,12 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/cmd/render"
-	"github.com/least-privilege/lpm/manifest"
-	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/review"
 )
 
@@ -18,18 +14,38 @@ func newInspect(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Show what an image asks for, in plain words",
-		Long: `Inspect shows the newest manifest attached to an image: its permissions, the
-worst first, and whether they are approved. Normal permissions are folded to a
-line for each group, unless --all is given.
+		Long: `Inspect shows the newest manifest attached to an image: whether it is approved,
+by whom and until when, or why not; how much of the kernel it opens, beside what
+Docker opens by default; and its permissions, the worst first. Normal permissions
+are folded to a line for each group, unless --all is given.
+
+Where records of runs are attached, as lpm attach --evidence does it, it says of
+each permission in how many of the runs it was seen. One that is never seen may
+be of no use, or the runs did not do everything that the image can do. Where
+results of trials are attached, as lpm attach --trials does it, it says which
+permissions the workload failed without.
 
 The image is looked for in the store and then, where IMAGE names a registry,
-there. Without a manifest the exit code is 1.`,
+there. Without a manifest the exit code is 1.
+
+--html writes the same as a page for a wiki or a pull request: one file without
+scripts, which loads nothing. It is there whole or not at all, and is a snapshot:
+what it says of the approval is as of the time on it.`,
+		Example: `  lpm inspect redis
+  lpm inspect redis --html redis.html
+  lpm inspect registry.example/redis:7 -o json`,
 		Args: needs("IMAGE"),
 	}
 	form := addOutput(c)
 	all := c.Flags().Bool("all", false, "unfold normal permissions")
+	html := c.Flags().String("html", "", "write a page to `FILE`, with everything unfolded where it is printed (- for standard output)")
 	insecure := c.Flags().Bool("insecure", false, "allow plain HTTP and certificates that nobody vouches for")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if c.Flags().Changed("html") {
+			if err := checkPage(c, *html); err != nil {
+				return err
+			}
+		}
 		st, err := s.store()
 		if err != nil {
 			return err
@@ -42,9 +58,9 @@ there. Without a manifest the exit code is 1.`,
 		if err != nil {
 			return err
 		}
-		q, err := records.Open(c.Context(), p.Subject, time.Now())
+		found, err := s.inspected(c.Context(), p, records, time.Now())
 		if none, ok := errors.AsType[*review.NoManifestError](err); ok && *form == asJSON {
-			if err := s.term.JSON(inspection{Name: args[0], Image: p.Digest, Permissions: []manifest.Permission{}, Invalid: invalidOf(none.Invalid)}); err != nil {
+			if err := s.term.JSON(inspection{Name: args[0], Image: p.Digest, Permissions: []inspectedPermission{}, Invalid: invalidOf(none.Invalid)}); err != nil {
 				return err
 			}
 			return &exitError{code: exitFailed}
@@ -52,91 +68,20 @@ there. Without a manifest the exit code is 1.`,
 		if err != nil {
 			return err
 		}
-		if *form == asJSON {
-			return s.inspectJSON(q)
+		if *html != "" {
+			return s.writePage(found, *html, time.Now())
 		}
-		s.printRequest(q)
-		s.printPermissions(q.Permissions, *all)
+		if *form == asJSON {
+			all, err := found.inspection()
+			if err != nil {
+				return err
+			}
+			return s.term.JSON(all)
+		}
+		s.printInspected(found, *all)
 		return nil
 	}
 	return c
-}
-
-// inspection is what inspect prints as JSON.
-type inspection struct {
-	Name  string  `json:"name"`
-	Image v1.Hash `json:"image"`
-	// Manifest is null where there is none.
-	Manifest    *inspectedManifest    `json:"manifest"`
-	Approval    *approvalState        `json:"approval,omitempty"`
-	Permissions []manifest.Permission `json:"permissions"`
-	Invalid     []invalidManifest     `json:"invalid,omitempty"`
-}
-
-// inspectedManifest is the artifact, and the document in it.
-type inspectedManifest struct {
-	Digest      v1.Hash         `json:"digest"`
-	Created     time.Time       `json:"created,omitzero"`
-	Permissions v1.Hash         `json:"permissions"`
-	Document    json.RawMessage `json:"document"`
-}
-
-// approvalState says whether the image may run.
-type approvalState struct {
-	Approved bool      `json:"approved"`
-	Problem  string    `json:"problem,omitempty"`
-	Reviewer string    `json:"reviewer,omitempty"`
-	Key      string    `json:"key,omitempty"`
-	Time     time.Time `json:"time,omitzero"`
-	Expires  time.Time `json:"expires,omitzero"`
-	Denied   []string  `json:"denied,omitempty"`
-}
-
-// invalidManifest is what was attached as a manifest and is none.
-type invalidManifest struct {
-	Digest v1.Hash `json:"digest"`
-	Error  string  `json:"error"`
-}
-
-func invalidOf(found []artifact.Found) []invalidManifest {
-	var list []invalidManifest
-	for _, f := range found {
-		list = append(list, invalidManifest{f.Digest, f.Err.Error()})
-	}
-	return list
-}
-
-func (s *session) inspectJSON(q *review.Request) error {
-	document, err := q.Found.Manifest.Canonical()
-	if err != nil {
-		return err
-	}
-	permissions, err := digestOf(q.Found.Manifest)
-	if err != nil {
-		return err
-	}
-	state := stateOf(q)
-	return s.term.JSON(inspection{
-		Name:  q.Subject.Name,
-		Image: q.Subject.Digest,
-		Manifest: &inspectedManifest{
-			Digest: q.Found.Digest, Created: q.Found.Created, Permissions: permissions, Document: document,
-		},
-		Approval:    &state,
-		Permissions: q.Permissions,
-		Invalid:     invalidOf(q.Invalid),
-	})
-}
-
-func stateOf(q *review.Request) approvalState {
-	if q.Grant == nil {
-		return approvalState{Problem: q.Refusal.Reason.Error()}
-	}
-	a := q.Grant.Approval
-	return approvalState{
-		Approved: true, Reviewer: a.Reviewer.Name, Key: a.Reviewer.Key,
-		Time: a.Time, Expires: a.Expires, Denied: a.Denied,
-	}
 }
 
 // printRequest prints what is asked of whom, and what was decided.
@@ -145,12 +90,7 @@ func (s *session) printRequest(q *review.Request) {
 	s.term.Printf("  image      %s\n", q.Subject.Digest)
 	s.term.Printf("  manifest   %s%s\n", q.Found.Digest, attachedOn(q.Found.Created))
 	s.printState(q)
-	if q.Older > 0 {
-		s.term.Printf("  older      %s, not looked at\n", count(q.Older, "manifest"))
-	}
-	for _, f := range q.Invalid {
-		s.term.Printf("  %s    %s: %s\n", s.term.Red("invalid"), f.Digest, render.Escape(f.Err.Error()))
-	}
+	s.printAttachedBeside(q)
 	s.term.Printf("  asks for   %s\n", levelCounts(countLevels(q.Permissions)))
 }
 
@@ -164,27 +104,29 @@ func attachedOn(created time.Time) string {
 const dateTime = "2006-01-02 15:04 MST"
 
 func (s *session) printState(q *review.Request) {
-	if q.Grant == nil {
-		s.term.Printf("  approval   %s: %s\n", s.term.Red("none in force"), render.Escape(q.Refusal.Reason.Error()))
-		for _, ignored := range q.Refusal.Ignored {
-			s.term.Printf("             %s does not count: %s\n", ignored.Digest, render.Escape(ignored.Err.Error()))
-		}
-		return
+	state := stateOf(q)
+	text := render.Escape(state.text())
+	switch state.State {
+	case standsApproved:
+		s.term.Printf("  approval   %s %s\n", s.term.Green(state.word()), text)
+	case standsRevoked, standsExpired:
+		s.term.Printf("  approval   %s: %s %s\n", s.term.Red("none in force"), state.word(), text)
+	default:
+		s.term.Printf("  approval   %s: %s\n", s.term.Red("none in force"), text)
 	}
-	a := q.Grant.Approval
-	by := "key " + short("sha256:"+a.Reviewer.Key)
-	if a.Reviewer.Name != "" {
-		by = render.Escape(a.Reviewer.Name) + ", " + by
+	for _, other := range state.others {
+		s.term.Printf("  approval   %s %s\n", s.term.Green(state.word()), render.Escape(other))
 	}
-	s.term.Printf("  approval   %s on %s by %s%s\n", s.term.Green("approved"), a.Time.UTC().Format(dateTime), by, until(a.Expires))
-	for _, id := range a.Denied {
+	for _, ignored := range state.Ignored {
+		s.term.Printf("             %s does not count: %s\n", ignored.Digest, render.Escape(ignored.Error))
+	}
+	for _, id := range state.Denied {
 		s.term.Printf("             without %s\n", render.Escape(id))
 	}
-}
-
-func until(expires time.Time) string {
-	if expires.IsZero() {
-		return ""
+	if news := state.news(); news != "" {
+		s.term.Printf("             %s\n", news)
 	}
-	return ", until " + expires.UTC().Format(dateTime)
+	if asOf := state.asOf(time.Now()); asOf != "" {
+		s.term.Printf("  as of      %s\n", asOf)
+	}
 }

@@ -1,12 +1,12 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,11 +23,24 @@ func newKey(s *session) *cobra.Command {
 		Short: "Make, list and trust the keys that sign approvals",
 		Long: `Approvals are signed. A decision counts on a machine where the signer's public
 key is trusted: a file NAME.pub in ` + xdg.SystemTrust + ` (for everyone) or in
-~/.config/lpm/trust.d (for you). To trust a key no longer, remove its file.`,
+~/.config/lpm/trust.d (for you). To trust a key no longer, remove its file.
+
+Rules beside the keys, in files that end in .yaml, .json or .cue, say whose
+approvals count for which repositories, and how many it takes:
+
+  version: 1
+  rules:
+  - repositories: ["registry.example/team/*"]
+    keys: [alice, bob, carol]
+    threshold: 2
+
+The longest name decides. A key that rules name counts for their repositories
+alone; where no rule speaks of a repository, any other key does. Where both
+folders have a rule for it, both must be met.`,
 		Args: needs(),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	c.AddCommand(newKeyNew(s), newKeyList(s), newKeyTrust(s))
+	c.AddCommand(newKeyNew(s), newKeyList(s), newKeyTrust(s), newKeyPassphrase(s))
 	return c
 }
 
@@ -40,6 +53,30 @@ type keyInfo struct {
 	// half is at hand, and that what it signs counts.
 	Private bool `json:"private"`
 	Trusted bool `json:"trusted"`
+	// For are the rules that name it; none where it counts for whatever no
+	// rule speaks of.
+	For []keyScope `json:"for,omitempty"`
+}
+
+// keyScope is a rule, seen from one of its keys.
+type keyScope struct {
+	Repositories string `json:"repositories"`
+	Threshold    int    `json:"threshold"`
+	Keys         int    `json:"keys"`
+}
+
+func (k keyInfo) scopes() string {
+	if !k.Trusted {
+		return "-"
+	}
+	if len(k.For) == 0 {
+		return "what no rule names"
+	}
+	var all []string
+	for _, f := range k.For {
+		all = append(all, fmt.Sprintf("%s (%d of %d)", f.Repositories, f.Threshold, f.Keys))
+	}
+	return strings.Join(all, ", ")
 }
 
 func newKeyNew(s *session) *cobra.Command {
@@ -47,13 +84,21 @@ func newKeyNew(s *session) *cobra.Command {
 		Use:   "new [NAME]",
 		Short: "Make a key and trust it",
 		Long: `New makes a key called NAME ("` + review.DefaultKey + `" if it is not given) in
-~/.config/lpm/keys, and trusts it on your behalf. The private key is not
-encrypted; only you can read its file.`,
+~/.config/lpm/keys, and trusts it on your behalf. Only you can read the private
+key's file; with a passphrase, which a terminal is asked for, it is encrypted
+(PKCS #8). For automation the passphrase can be in --passphrase-file or in
+` + passphraseVariable + `.
+
+The key pairs of cosign need not be made anew: lpm approve --key ./cosign.key
+signs with one, and lpm key trust cosign.pub trusts it.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	kind := c.Flags().String("kind", string(approval.Ed25519), "the algorithm: ed25519 or ecdsa-p256")
 	untrusted := c.Flags().Bool("no-trust", false, "do not trust it here")
-	c.RunE = func(_ *cobra.Command, args []string) error {
+	plain := c.Flags().Bool("no-passphrase", false, "do not ask for a passphrase: the file is not encrypted")
+	var file string
+	addPassphrase(c, &file)
+	c.RunE = func(c *cobra.Command, args []string) error {
 		name := review.DefaultKey
 		if len(args) > 0 {
 			name = args[0]
@@ -61,12 +106,22 @@ encrypted; only you can read its file.`,
 		if k := approval.KeyKind(*kind); k != approval.Ed25519 && k != approval.ECDSAP256 {
 			return usagef("", "%q is neither %s nor %s", *kind, approval.Ed25519, approval.ECDSAP256)
 		}
-		return s.makeKey(name, approval.KeyKind(*kind), !*untrusted)
+		if *plain && file != "" {
+			return usagef("", "--no-passphrase and --passphrase-file contradict each other")
+		}
+		var passphrase []byte
+		if !*plain {
+			var err error
+			if passphrase, err = s.newPassphrase(c.Context(), file); err != nil {
+				return err
+			}
+		}
+		return s.makeKey(name, approval.KeyKind(*kind), passphrase, !*untrusted)
 	}
 	return c
 }
 
-func (s *session) makeKey(name string, kind approval.KeyKind, trusted bool) error {
+func (s *session) makeKey(name string, kind approval.KeyKind, passphrase []byte, trusted bool) error {
 	dir, err := approval.DefaultKeyDir()
 	if err != nil {
 		return err
@@ -75,7 +130,7 @@ func (s *session) makeKey(name string, kind approval.KeyKind, trusted bool) erro
 	if err != nil {
 		return err
 	}
-	private, _, err := approval.WriteKey(dir, name, key)
+	private, _, err := approval.WriteKey(dir, name, key, passphrase)
 	if errors.Is(err, fs.ErrExist) {
 		return &keyExistsError{name: name, err: err}
 	}
@@ -143,19 +198,9 @@ func newKeyTrust(s *session) *cobra.Command {
 file's own name. From then on, what its owner approves may run here, as you.`,
 		Args: needs("FILE.pub", "[NAME]"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
+			key, err := readPublicKey(args[0])
 			if err != nil {
 				return err
-			}
-			defer f.Close()
-			const most = 16 << 10
-			text, err := io.ReadAll(io.LimitReader(f, most))
-			if err != nil {
-				return fmt.Errorf("reading %s: %w", args[0], err)
-			}
-			key, err := approval.ParsePublicKey(text)
-			if err != nil {
-				return fmt.Errorf("public key %s: %w", args[0], err)
 			}
 			name := strings.TrimSuffix(filepath.Base(args[0]), ".pub")
 			if len(args) > 1 {
@@ -173,19 +218,28 @@ func newKeyList(s *session) *cobra.Command {
 		Args:  needs(),
 	}
 	form := addOutput(c)
-	c.RunE = func(*cobra.Command, []string) error {
-		keys, err := listKeys()
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		keys, err := s.listKeys(c.Context())
 		if err != nil {
 			return err
 		}
 		if *form == asJSON {
 			return s.term.JSON(keys)
 		}
+		heading := []string{"NAME", "ID", "KIND", "YOURS", "TRUSTED"}
+		ruled := slices.ContainsFunc(keys, func(k keyInfo) bool { return len(k.For) > 0 })
+		if ruled {
+			heading = append(heading, "FOR")
+		}
 		rows := make([][]string, 0, len(keys))
 		for _, k := range keys {
-			rows = append(rows, []string{k.Name, short("sha256:" + k.ID), string(k.Kind), yesNo(k.Private), yesNo(k.Trusted)})
+			row := []string{k.Name, short("sha256:" + k.ID), string(k.Kind), yesNo(k.Private), yesNo(k.Trusted)}
+			if ruled {
+				row = append(row, k.scopes())
+			}
+			rows = append(rows, row)
 		}
-		s.term.Table([]string{"NAME", "ID", "KIND", "YOURS", "TRUSTED"}, rows)
+		s.term.Table(heading, rows)
 		return nil
 	}
 	return c
@@ -200,7 +254,7 @@ func yesNo(yes bool) string {
 
 // listKeys returns the person's own keys, then those of others that they
 // trust.
-func listKeys() ([]keyInfo, error) {
+func (s *session) listKeys(ctx context.Context) ([]keyInfo, error) {
 	dir, err := approval.DefaultKeyDir()
 	if err != nil {
 		return nil, err
@@ -212,13 +266,13 @@ func listKeys() ([]keyInfo, error) {
 	keys := []keyInfo{}
 	at := map[string]int{}
 	for _, name := range names {
-		key, err := review.SigningKey(dir, name)
+		key, err := review.PublicHalf(dir, name, s.passphraseOf(ctx, name, ""))
 		if err != nil {
 			return nil, err
 		}
-		id := key.Public().ID()
+		id := key.ID()
 		at[id] = len(keys)
-		keys = append(keys, keyInfo{Name: name, ID: id, Kind: key.Public().Kind(), Private: true})
+		keys = append(keys, keyInfo{Name: name, ID: id, Kind: key.Kind(), Private: true})
 	}
 	dirs, err := xdg.Trust()
 	if err != nil {
@@ -235,6 +289,12 @@ func listKeys() ([]keyInfo, error) {
 		}
 		at[k.ID()] = len(keys)
 		keys = append(keys, keyInfo{Name: k.Name, ID: k.ID(), Kind: k.Kind(), Trusted: true})
+	}
+	for _, r := range trust.Rules() {
+		for _, k := range r.Keys {
+			info := &keys[at[k.ID()]]
+			info.For = append(info.For, keyScope{Repositories: r.Pattern, Threshold: r.Threshold, Keys: len(r.Keys)})
+		}
 	}
 	return keys, nil
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,15 +36,20 @@ there; an approval counts only if a key that you trust signed it.`,
 			return err
 		}
 		var images []store.Image
-		err = s.during("loading "+args[0], func(func(int64, int64)) error {
-			images, err = st.LoadWith(c.Context(), args[0], func(l *store.Layout, images []store.Image) error {
+		err = s.during("loading "+args[0], func(update func(done, total int64)) error {
+			images, err = st.LoadWith(c.Context(), args[0], store.LoadOptions{Progress: update, Also: func(l *store.Layout, images []store.Image) error {
 				for _, img := range images {
 					if err := bringArtifacts(c.Context(), artifact.Layout{Layout: l}, artifact.NewLocal(st), img); err != nil {
 						return err
 					}
 				}
 				return nil
-			})
+			}})
+			for _, img := range images {
+				if err == nil {
+					err = s.remember(c.Context(), st, img, time.Time{})
+				}
+			}
 			var format *store.FormatError
 			if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &format) {
 				err = &noSourceError{err}

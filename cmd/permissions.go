@@ -12,7 +12,7 @@ const proseWidth = 90
 
 // printPermission prints one permission with all that a reviewer must know.
 func (s *session) printPermission(p manifest.Permission, note string) {
-	heading := render.Escape(p.Title)
+	heading := render.Reveal(p.Title)
 	if p.Optional {
 		heading += " (optional)"
 	}
@@ -25,7 +25,7 @@ func (s *session) printPermission(p manifest.Permission, note string) {
 	}
 	render.Wrap(s.term.Out, "      ", render.Escape(p.Meaning), proseWidth)
 	if p.Reason != "" {
-		render.Wrap(s.term.Out, "      ", "its author says: "+render.Escape(p.Reason), proseWidth)
+		render.Wrap(s.term.Out, "      ", "its author says: "+render.Reveal(p.Reason), proseWidth)
 	}
 	s.term.Printf("      %s\n", s.term.Faint(render.Escape(p.ID)))
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/prove"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
@@ -50,7 +52,10 @@ An approval counts only if a key that you trust signed it.`,
 			if img, err = st.Pull(c.Context(), args[0], o); err != nil {
 				return err
 			}
-			return copyArtifacts(c.Context(), st, ref, img, o.Insecure)
+			if err := copyArtifacts(c.Context(), st, ref, img, o.Insecure); err != nil {
+				return err
+			}
+			return s.remember(c.Context(), st, img, time.Now())
 		})
 		if err != nil {
 			return err
@@ -58,6 +63,15 @@ An approval counts only if a key that you trust signed it.`,
 		return s.printImages([]store.Image{img}, *form)
 	}
 	return c
+}
+
+// remember puts the decisions that came with an image into the ledger.
+func (s *session) remember(ctx context.Context, st *store.Store, img store.Image, asked time.Time) error {
+	records, err := s.records(st, artifact.NewLocal(st))
+	if err != nil {
+		return err
+	}
+	return records.Remember(ctx, subjectOf(img, nameOf(img)), asked)
 }
 
 // copyArtifacts brings what a registry has attached to an image into the store.
@@ -79,6 +93,9 @@ func bringArtifacts(ctx context.Context, from artifact.Source, to artifact.Targe
 	}
 	if _, err := artifact.Copy(ctx, artifact.Within(from, maxEvidence), to, img.Digest, evidence.MediaType, evidence.MaxSize); err != nil {
 		return fmt.Errorf("copying the records of %s: %w", nameOf(img), err)
+	}
+	if _, err := artifact.Copy(ctx, artifact.Within(from, maxTrials), to, img.Digest, prove.ResultsMediaType, prove.MaxResultsSize); err != nil {
+		return fmt.Errorf("copying the trials of %s: %w", nameOf(img), err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/least-privilege/lpm/registry/approval"
@@ -32,10 +33,14 @@ func (s *session) records(st *store.Store, target artifact.Target) (review.Recor
 }
 
 // signingKey reads the key that decisions are signed with.
-func (s *session) signingKey(name string) (*approval.PrivateKey, error) {
+func (s *session) signingKey(ctx context.Context, f *keyFlags) (*approval.PrivateKey, error) {
 	dir, err := approval.DefaultKeyDir()
 	if err != nil {
 		return nil, err
 	}
-	return review.SigningKey(dir, name)
+	file, err := review.KeyFile(dir, f.key)
+	if err != nil {
+		return nil, err
+	}
+	return approval.ReadPrivateKey(file, s.passphraseOf(ctx, file, f.passphraseFile))
 }

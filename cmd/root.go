@@ -93,7 +93,7 @@ words to whoever has to say yes.`,
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("lpm {{.Version}}\n")
-	root.PersistentFlags().BoolVarP(&s.quiet, "quiet", "q", false, "report no progress")
+	addProgress(root, s)
 	for _, g := range verbs(s) {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
 		for _, c := range g.commands {
@@ -102,6 +102,7 @@ words to whoever has to say yes.`,
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(newManual())
 	return root
 }
 
@@ -115,10 +116,10 @@ func verbs(s *session) []verbGroup {
 	return []verbGroup{
 		{"containers", "Containers", []*cobra.Command{newRun(s)}},
 		{"images", "Images", []*cobra.Command{
-			newLoad(s), newPull(s), newCopy(s), newImages(s), newRemove(s), newPrune(s), newVerify(s),
+			newLoad(s), newPull(s), newCopy(s), newImages(s), newRemove(s), newPrune(s), newVerify(s), newQuota(s),
 		}},
 		{"manifests", "Manifests", []*cobra.Command{
-			newAnalyze(s), newValidate(s), newAttach(s), newInspect(s), newExplain(s), newDiff(s), newCheck(s),
+			newAnalyze(s), newValidate(s), newAttach(s), newInspect(s), newExplain(s), newDiff(s), newCheck(s), newExport(s),
 		}},
 		{"approvals", "Approvals", []*cobra.Command{
 			newApprove(s), newRevoke(s), newKey(s),

@@ -19,7 +19,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -27,6 +29,8 @@ import (
 
 	"github.com/least-privilege/lpm/cmd"
 	"github.com/least-privilege/lpm/cmd/front"
+	"github.com/least-privilege/lpm/enforcer/network/gateway"
+	"github.com/least-privilege/lpm/enforcer/network/networktest"
 	"github.com/least-privilege/lpm/enforcer/userns"
 	"github.com/least-privilege/lpm/manifest"
 	"github.com/least-privilege/lpm/registry/artifact"
@@ -37,10 +41,12 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts in testdata/script compare with")
 
 func TestMain(m *testing.M) {
+	networktest.Main()
 	userns.Main(cmd.Works())
 	testscript.Main(m, map[string]func(){
 		"lpm":      func() { os.Exit(front.Main()) },
 		"lpm-core": func() { os.Exit(cmd.Main()) },
+		"lpm-net":  func() { os.Exit(gateway.Main()) },
 		"terminal": onTerminal,
 	})
 }
@@ -53,7 +59,10 @@ func TestMain(m *testing.M) {
 //	                             the numbers of calls for OPENAT and SOCKET in the files
 //	about LAYOUT FILE...         writes the digest of a layout's image for DIGEST in the files
 //	registry [-old]              starts a registry, $REGISTRY; -old has no referrers API
+//	rounds start                 counts the round trips to the newest registry from here on
+//	rounds N                     there were at most N
 //	push LAYOUT REF              pushes the image of a layout
+//	platforms REF LAYOUT...      pushes an index of the images of layouts, one for each platform
 //	damage LAYOUT                changes a byte of the layout's first layer in the store
 //	document REF TYPE FILE       attaches a file as a document, unchecked
 //	terminal [-at TEXT] FILE program args
@@ -63,11 +72,37 @@ func TestMain(m *testing.M) {
 // $IMAGES has the layouts app-1, app-2 (another build of the same name), the
 // docker-archive app.tar, and foreign, an image for another architecture; $BELL
 // is a text that would ring a terminal's bell.
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { runScripts(t, "") }
+
+// TestTools: what lpm signs cosign verifies, what cosign signs lpm verifies, and
+// what oras and crane attach lpm reads. The scripts have these beside the
+// programs of [TestScript]; testdata/tools builds them.
+func TestTools(t *testing.T) {
+	needTools(t, "cosign", "oras", "crane")
+	runScripts(t, "tools")
+}
+
+// needTools skips a test without the tools, or fails it where nothing may be
+// left out.
+func needTools(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		_, err := exec.LookPath(tool)
+		switch {
+		case err != nil && os.Getenv("LPM_MUST_SANDBOX") != "":
+			t.Fatal(err)
+		case err != nil:
+			t.Skip(err)
+		}
+	}
+}
+
+func runScripts(t *testing.T, folder string) {
+	t.Helper()
 	images := t.TempDir()
 	writeImages(t, images)
 	testscript.Run(t, testscript.Params{
-		Dir:           filepath.Join("..", "testdata", "script"),
+		Dir:           filepath.Join("..", "testdata", "script", folder),
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("IMAGES", images)
@@ -75,10 +110,11 @@ func TestScript(t *testing.T) {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("GOARCH", runtime.GOARCH)
 			env.Setenv("BELL", "ring\a")
+			env.Values[newestRegistry{}] = new(*rounds)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "native": native, "about": about, "registry": startRegistry, "push": push, "document": document, "damage": damage,
+			"platforms": platforms, "rounds": countRounds, "exits": exits, "native": native, "about": about, "registry": startRegistry, "push": push, "document": document, "damage": damage,
 		},
 	})
 }
@@ -101,6 +137,12 @@ func writeImages(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeRetagged writes a layout with another image of the name app:1.
+func writeRetagged(t *testing.T, dir string) {
+	t.Helper()
+	imagetest.NewFor(t, runtime.GOARCH, v1.Config{Cmd: []string{"/bin/app"}}, imagetest.Plain(t, imagetest.File("bin/app", "3"))).Layout(t, dir, "app:1")
 }
 
 // layoutImage returns the first image of a layout.
@@ -170,9 +212,10 @@ func about(ts *testscript.TestScript, _ bool, args []string) {
 
 func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
 	old := len(args) > 0 && args[0] == "-old"
-	server := httptest.NewServer(registry.New(
-		registry.WithReferrersSupport(!old), registry.Logger(log.New(io.Discard, "", 0))))
+	r := &rounds{next: registry.New(registry.WithReferrersSupport(!old), registry.Logger(log.New(io.Discard, "", 0)))}
+	server := httptest.NewServer(r)
 	ts.Defer(server.Close)
+	*ts.Value(newestRegistry{}).(**rounds) = r
 	ts.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
 }
 
@@ -183,6 +226,22 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 	ref, err := name.ParseReference(args[1])
 	ts.Check(err)
 	ts.Check(remote.Write(ref, layoutImage(ts.MkAbs(args[0]))))
+}
+
+func platforms(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: platforms REF LAYOUT...")
+	}
+	ref, err := name.ParseReference(args[0])
+	ts.Check(err)
+	index := v1.ImageIndex(empty.Index)
+	for _, dir := range args[1:] {
+		img := layoutImage(ts.MkAbs(dir))
+		config, err := img.ConfigFile()
+		ts.Check(err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: config.Platform()}})
+	}
+	ts.Check(remote.WriteIndex(ref, index))
 }
 
 func damage(ts *testscript.TestScript, _ bool, args []string) {

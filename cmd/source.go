@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"runtime"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/least-privilege/lpm/analyzer/evidence"
+	"github.com/least-privilege/lpm/analyzer/prove"
 	"github.com/least-privilege/lpm/manifest"
+	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/reference"
 	"github.com/least-privilege/lpm/registry/review"
@@ -50,7 +51,8 @@ func (s *session) place(ctx context.Context, st *store.Store, text string, insec
 		return place{}, fmt.Errorf("looking for %s in its registry: %w", text, err)
 	}
 	subject := review.Subject{Digest: digest, Repository: ref.Repository(), Name: text}
-	return place{Subject: subject, target: remote, remote: true}, nil
+	cached := artifact.Cached(ctx, remote, manifest.MediaType, approval.BundleMediaType, evidence.MediaType, prove.ResultsMediaType)
+	return place{Subject: subject, target: cached, remote: true}, nil
 }
 
 // subjectOf is the subject of a review of an image that the person called
@@ -96,16 +98,7 @@ func readManifest(file string) (*manifest.Manifest, error) {
 // readFile reads a manifest or a policy. One byte over the bound is enough for
 // the schema to refuse it.
 func readFile(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, manifest.MaxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
-	return data, nil
+	return readBounded(file, manifest.MaxSize)
 }
 
 // digestOf returns the digest of the permissions of a manifest.

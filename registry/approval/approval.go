@@ -78,7 +78,10 @@ type Choice struct {
 	Denied []string
 	// Accepted are ids of special permissions that are granted, each named.
 	Accepted []string
-	// ShownAgainst: see [Approval].
+	// Whole tells that the whole request was shown, also where there is
+	// something to show the difference to; otherwise ShownAgainst is as in
+	// [Approval].
+	Whole        bool
 	ShownAgainst v1.Hash
 	Name         string
 	// Expires ends the approval; zero is never.

@@ -45,6 +45,9 @@ func generate(t testing.TB, kind KeyKind) *PrivateKey {
 	return key
 }
 
+// trusting is the trust in keys for the repository of the tests.
+func trusting(keys ...PublicKey) Quorum { return NewTrust(keys...).For(app) }
+
 // place is a store with one image that asks for permissions.
 type place struct {
 	artifact.Local

@@ -41,15 +41,31 @@ var (
 type UnknownKeyError struct {
 	// ID is the key's id as the bundle claims it.
 	ID string
+	// Name is what the key is called, if it is trusted for other repositories
+	// than this one.
+	Name, Repository string
 }
 
 func (e *UnknownKeyError) Error() string {
+	if e.Name != "" {
+		return fmt.Sprintf("signed with the key %s (%s), which is not trusted for %s", e.Name, e.ID, repositoryText(e.Repository))
+	}
 	return "signed with the key " + e.ID + ", which is not trusted"
 }
 
 // Hint says how trust is given.
 func (e *UnknownKeyError) Hint() string {
+	if e.Name != "" {
+		return "the rules beside the trusted keys say whose approvals count; see: lpm key list"
+	}
 	return "to trust the signer, put the public key into ~/.config/lpm/trust.d as NAME.pub"
+}
+
+func repositoryText(repository string) string {
+	if repository == "" {
+		return "an image without a name"
+	}
+	return repository
 }
 
 // Sign returns the approval as a bundle, signed. It sets the reviewer's key.
@@ -75,11 +91,22 @@ func Sign(key *PrivateKey, a *Approval) ([]byte, error) {
 	return bundle, nil
 }
 
+// Draft returns the in-toto statement of the approval, for another tool to sign
+// with the private half of key: cosign, say, with a key that never leaves a
+// token. It sets the reviewer's key.
+func Draft(key PublicKey, a *Approval) ([]byte, error) {
+	a.Reviewer.Key = key.ID()
+	if err := a.check(); err != nil {
+		return nil, fmt.Errorf("drafting an approval: %w", err)
+	}
+	return encodeStatement(a)
+}
+
 // Verify returns the approval that a bundle holds, if a trusted key signed
 // it. Whether it is still in force, and for which image, is for the caller to
 // compare; [Effective] does. Errors are [ErrMalformed], [ErrSignature],
 // [*UnknownKeyError] and [ErrOtherStatement].
-func Verify(bundle []byte, trust Trust) (*Approval, error) {
+func Verify(bundle []byte, quorum Quorum) (*Approval, error) {
 	e, err := decodeBundle(bundle)
 	if err != nil {
 		return nil, err
@@ -89,9 +116,13 @@ func Verify(bundle []byte, trust Trust) (*Approval, error) {
 	if err != nil || len(id) != 32 {
 		return nil, fmt.Errorf("%w: its key has no id", ErrMalformed)
 	}
-	key, known := trust.byID(hex.EncodeToString(id))
+	key, known := quorum.byID(hex.EncodeToString(id))
 	if !known {
-		return nil, &UnknownKeyError{hex.EncodeToString(id)}
+		unknown := &UnknownKeyError{ID: hex.EncodeToString(id), Repository: quorum.repository}
+		if elsewhere, ok := keyByID(quorum.elsewhere, unknown.ID); ok {
+			unknown.Name = elsewhere.Name
+		}
+		return nil, unknown
 	}
 	if !key.verify(dsse.PAE(payloadType, e.payload), e.sig) {
 		return nil, ErrSignature

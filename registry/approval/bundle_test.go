@@ -37,7 +37,7 @@ func TestSignVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Verify(bundle, NewTrust(generate(t, kind).Public(), key.Public()))
+			got, err := Verify(bundle, trusting(generate(t, kind).Public(), key.Public()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,10 +45,10 @@ func TestSignVerify(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 			var unknown *UnknownKeyError
-			if _, err := Verify(bundle, NewTrust(generate(t, kind).Public())); !errors.As(err, &unknown) || unknown.Hint() == "" {
+			if _, err := Verify(bundle, trusting(generate(t, kind).Public())); !errors.As(err, &unknown) || unknown.Hint() == "" {
 				t.Errorf("another key: %v", err)
 			}
-			if _, err := Verify(bundle, Trust{}); !errors.As(err, &unknown) {
+			if _, err := Verify(bundle, Quorum{}); !errors.As(err, &unknown) {
 				t.Errorf("no key: %v", err)
 			}
 		})
@@ -115,7 +115,7 @@ func TestEveryFlippedByteIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			trust := NewTrust(key.Public())
+			trust := trusting(key.Public())
 			for i := range bundle {
 				for _, bits := range []byte{0x01, 0x20, 0x80} { // 0x20 turns the case of letters
 					tampered := bytes.Clone(bundle)
@@ -137,7 +137,7 @@ func TestEveryFlippedByteIsRefused(t *testing.T) {
 // Other encodings of the same thing, and other things in the same encoding.
 func TestVerifyRefuses(t *testing.T) {
 	key, other := generate(t, Ed25519), generate(t, Ed25519)
-	trust := NewTrust(key.Public(), other.Public())
+	trust := trusting(key.Public(), other.Public())
 	signed := func(payload string) string {
 		sig, err := key.sign(dsse.PAE(payloadType, []byte(payload)))
 		if err != nil {
@@ -245,7 +245,7 @@ func TestSignRefuses(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	key := generate(f, Ed25519)
-	trust := NewTrust(key.Public())
+	trust := trusting(key.Public())
 	good, err := Sign(key, sample())
 	if err != nil {
 		f.Fatal(err)

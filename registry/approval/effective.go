@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/least-privilege/lpm/manifest"
-	"github.com/least-privilege/lpm/registry/approval/seal"
 	"github.com/least-privilege/lpm/registry/artifact"
 )
 
@@ -38,7 +38,8 @@ func Save(ctx context.Context, t artifact.Target, a *Approval, bundle []byte) (v
 
 // Statement is a bundle found on an image.
 type Statement struct {
-	// Digest is of the artifact that carries the bundle.
+	// Digest is of the artifact that carries the bundle; zero for one that is
+	// remembered.
 	Digest v1.Hash
 	// Bundle is the bundle's bytes, when they could be read.
 	Bundle []byte
@@ -51,7 +52,7 @@ type Statement struct {
 // Find returns the bundles that refer to the image, oldest decision first;
 // those that do not count have an Err. When a bundle cannot be read whole the
 // error is not nil: it might be a revocation.
-func Find(ctx context.Context, t artifact.Target, image v1.Hash, trust Trust) ([]Statement, error) {
+func Find(ctx context.Context, t artifact.Target, image v1.Hash, quorum Quorum) ([]Statement, error) {
 	items, err := artifact.List(ctx, t, image, BundleMediaType, MaxBundle)
 	if err != nil {
 		return nil, err
@@ -63,11 +64,11 @@ func Find(ctx context.Context, t artifact.Target, image v1.Hash, trust Trust) ([
 		}
 		s := Statement{Digest: item.Digest, Bundle: item.Content, Err: item.Err}
 		if s.Err == nil {
-			s.Approval, s.Err = verifyFor(image, item.Content, trust)
+			s.Approval, s.Err = verifyFor(image, item.Content, quorum)
 		}
 		found = append(found, s)
 	}
-	slices.SortStableFunc(found, func(a, b Statement) int { return a.time().Compare(b.time()) })
+	sortByTime(found)
 	return found, nil
 }
 
@@ -78,8 +79,8 @@ func (s Statement) time() time.Time {
 	return s.Approval.Time
 }
 
-func verifyFor(image v1.Hash, bundle []byte, trust Trust) (*Approval, error) {
-	a, err := Verify(bundle, trust)
+func verifyFor(image v1.Hash, bundle []byte, quorum Quorum) (*Approval, error) {
+	a, err := Verify(bundle, quorum)
 	if err != nil {
 		return nil, err
 	}
@@ -91,78 +92,88 @@ func verifyFor(image v1.Hash, bundle []byte, trust Trust) (*Approval, error) {
 
 // Grant is what an image may do.
 type Grant struct {
-	// Approval is the statement that decides.
+	// Approval is the newest of those that decide.
 	Approval *Approval
-	// Statement is the digest of the artifact that carries it, and Bundle
-	// what it holds.
-	Statement v1.Hash
-	Bundle    []byte
+	// Deciding are the statements that decide, the newest first: one, or as
+	// many as the rules of trust want.
+	Deciding []Statement
+	// Denied is what any of them denied, sorted.
+	Denied []string
 	// Manifest is what was asked for without what was denied.
 	Manifest *manifest.Manifest
 }
 
 // Effective returns what the image may do under the manifest that was found
-// for it. The newest approval of this manifest by a trusted key decides, even
-// if it has ended: it took the place of those before it. The error is a
+// for it. quorum is that of the image's repository, and remembered are
+// statements on the image that are known from elsewhere, such as those of
+// [Ledger.Statements]: a registry that hides a revocation, or a newer approval,
+// gains nothing by it.
+//
+// Of each key its newest approval of this manifest counts, and of those the
+// newest decide, as many as are required, even if one has ended: it took the
+// place of those before it. What one of them denied is denied. The error is a
 // [*Refusal] when there is no approval in force.
-func Effective(ctx context.Context, t artifact.Target, image v1.Hash, found artifact.Found, trust Trust, now time.Time) (*Grant, error) {
+func Effective(ctx context.Context, t artifact.Target, image v1.Hash, found artifact.Found, quorum Quorum, now time.Time, remembered ...Statement) (*Grant, error) {
 	if found.Err != nil {
 		return nil, found.Err
 	}
-	if len(trust.keys) == 0 {
+	if len(quorum.keys) == 0 && len(quorum.elsewhere) == 0 {
 		return nil, &Refusal{Reason: ErrNoTrust, Image: image}
 	}
-	statements, err := Find(ctx, t, image, trust)
+	statements, err := Find(ctx, t, image, quorum)
 	if err != nil {
 		return nil, err
 	}
-	deciding, err := decide(statements, image, found.Digest, now)
+	statements = join(statements, remembered)
+	deciding, err := decide(statements, image, found.Digest, quorum, now)
 	if err != nil {
 		return nil, err
 	}
-	narrowed, err := deciding.Approval.apply(found.Manifest)
-	if err != nil {
-		return nil, fmt.Errorf("approval %s: %w", deciding.Digest, err)
+	g := &Grant{Approval: deciding[0].Approval, Deciding: deciding}
+	for _, s := range deciding {
+		if _, err := s.Approval.apply(found.Manifest); err != nil {
+			return nil, fmt.Errorf("approval %s: %w", s.Digest, err)
+		}
+		g.Denied = append(g.Denied, s.Approval.Denied...)
 	}
-	return &Grant{Approval: deciding.Approval, Statement: deciding.Digest, Bundle: deciding.Bundle, Manifest: narrowed}, nil
+	g.Denied = sorted(g.Denied)
+	if g.Manifest, err = found.Manifest.Without(g.Denied...); err != nil {
+		return nil, fmt.Errorf("denying permissions: %w", err)
+	}
+	return g, nil
 }
 
-// decide returns the statement in force, of statements in order of time.
-func decide(statements []Statement, image, manifestDigest v1.Hash, now time.Time) (*Statement, error) {
-	refuse := func(reason error, s *Statement) (*Statement, error) {
-		r := &Refusal{Reason: reason, Image: image}
-		if s != nil {
-			r.Approval = s.Approval
-		}
-		for _, other := range statements {
-			if other.Err != nil && !errors.Is(other.Err, ErrOtherStatement) {
-				r.Ignored = append(r.Ignored, other)
-			}
-		}
-		return nil, r
-	}
-	var newest, revocation *Statement
-	for i := range statements {
-		s := &statements[i]
-		switch {
-		case s.Err != nil:
-		case s.Approval.Decision == Revoke:
-			revocation = s
-		case s.Approval.ManifestDigest == manifestDigest:
-			newest = s
+// join adds the statements that are remembered and not found.
+func join(found, remembered []Statement) []Statement {
+	for _, r := range remembered {
+		if !slices.ContainsFunc(found, func(s Statement) bool { return bytes.Equal(s.Bundle, r.Bundle) }) {
+			found = append(found, r)
 		}
 	}
+	sortByTime(found)
+	return found
+}
+
+func sortByTime(statements []Statement) {
+	slices.SortStableFunc(statements, func(a, b Statement) int { return a.time().Compare(b.time()) })
+}
+
+// Fits proves that an approval is of the image and of the manifest that was
+// found for it, and grants no more than that asks for. The error wraps
+// [ErrWrongSubject], or is a [*SpecialError].
+func (a *Approval) Fits(image v1.Hash, found artifact.Found) error {
 	switch {
-	case newest == nil:
-		return refuse(ErrNotApproved, nil)
-	case revocation != nil && !newest.Approval.Time.After(revocation.Approval.Time):
-		return refuse(ErrRevoked, revocation)
-	case newest.Approval.Time.After(now.Add(seal.Skew)):
-		return refuse(ErrNotYetValid, newest)
-	case !newest.Approval.Expires.IsZero() && !now.Before(newest.Approval.Expires):
-		return refuse(ErrExpired, newest)
+	case found.Err != nil:
+		return found.Err
+	case a.Decision != Approve:
+		return fmt.Errorf("%w: it is a revocation", ErrWrongSubject)
+	case a.ImageDigest != image:
+		return fmt.Errorf("%w: it is of image %s", ErrWrongSubject, a.ImageDigest)
+	case a.ManifestDigest != found.Digest:
+		return fmt.Errorf("%w: it is of manifest %s", ErrWrongSubject, a.ManifestDigest)
 	}
-	return newest, nil
+	_, err := a.apply(found.Manifest)
+	return err
 }
 
 // apply returns the manifest without what was denied, after it has proved

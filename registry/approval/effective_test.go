@@ -16,7 +16,7 @@ import (
 // run at the end of it.
 func TestEffective(t *testing.T) {
 	alice, bob, mallory := generate(t, Ed25519), generate(t, ECDSAP256), generate(t, Ed25519)
-	trust := NewTrust(alice.Public(), bob.Public())
+	trust := trusting(alice.Public(), bob.Public())
 	hour := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
 
 	for _, test := range []struct {
@@ -146,7 +146,7 @@ func TestNoTrustNoApproval(t *testing.T) {
 	p := newPlace(t, plain)
 	key := generate(t, Ed25519)
 	p.save(t, key, p.approval(t, Choice{}, noon))
-	_, err := Effective(t.Context(), p, p.image, p.found, Trust{}, noon)
+	_, err := Effective(t.Context(), p, p.image, p.found, Quorum{}, noon)
 	var refusal *Refusal
 	if !errors.Is(err, ErrNoTrust) || !errors.As(err, &refusal) || !strings.Contains(refusal.Hint(), "lpm key new") {
 		t.Errorf("got %v", err)
@@ -156,7 +156,7 @@ func TestNoTrustNoApproval(t *testing.T) {
 // A signature is good for one image, one artifact, one list of permissions.
 func TestApprovalOfSomethingElse(t *testing.T) {
 	key := generate(t, Ed25519)
-	trust := NewTrust(key.Public())
+	trust := trusting(key.Public())
 	elsewhere := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("e", 64)}
 	for _, test := range []struct {
 		name   string
@@ -200,7 +200,7 @@ func TestSpecialMustBeNamedInTheStatement(t *testing.T) {
 	a := p.approval(t, Choice{Accepted: []string{"network:host"}}, noon)
 	a.Accepted = nil
 	p.save(t, key, a)
-	_, err := Effective(t.Context(), p, p.image, p.found, NewTrust(key.Public()), noon)
+	_, err := Effective(t.Context(), p, p.image, p.found, trusting(key.Public()), noon)
 	var special *SpecialError
 	if !errors.As(err, &special) {
 		t.Errorf("got %v", err)
@@ -214,7 +214,7 @@ func TestUnreadableStatementStops(t *testing.T) {
 	p.save(t, key, p.approval(t, Choice{}, noon))
 	for _, fail := range []error{artifact.ErrCorrupt, artifact.ErrNotFound, errors.New("disk on fire")} {
 		broken := failing{p, fail}
-		if _, err := Effective(t.Context(), broken, p.image, p.found, NewTrust(key.Public()), noon); !errors.Is(err, fail) {
+		if _, err := Effective(t.Context(), broken, p.image, p.found, trusting(key.Public()), noon); !errors.Is(err, fail) {
 			t.Errorf("got %v, want %v", err, fail)
 		}
 	}
@@ -224,7 +224,7 @@ func TestRefusalNamesWhatDoesNotCount(t *testing.T) {
 	p := newPlace(t, plain)
 	stranger := generate(t, Ed25519)
 	p.save(t, stranger, p.approval(t, Choice{}, noon))
-	_, err := Effective(t.Context(), p, p.image, p.found, NewTrust(generate(t, Ed25519).Public()), noon)
+	_, err := Effective(t.Context(), p, p.image, p.found, trusting(generate(t, Ed25519).Public()), noon)
 	var refusal *Refusal
 	if !errors.As(err, &refusal) || len(refusal.Ignored) != 1 {
 		t.Fatalf("got %v", err)
@@ -237,4 +237,32 @@ func TestRefusalNamesWhatDoesNotCount(t *testing.T) {
 	if refusal.Hint() != "review what it asks for with: lpm approve app:1" || !strings.Contains(refusal.Error(), "image app:1") {
 		t.Errorf("%q, %q", refusal, refusal.Hint())
 	}
+}
+
+// An approval of another manifest of the image grants nothing, and is named.
+func TestRefusalNamesAnApprovalOfAnotherManifest(t *testing.T) {
+	key := generate(t, Ed25519)
+	trust := NewTrust(key.Public())
+	p := newPlace(t, plain)
+	before := p.approval(t, Choice{}, noon)
+	p.save(t, key, before)
+	digest, err := artifact.Attach(t.Context(), p, p.image, parse(t, hostNetwork), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.found = artifact.Found{Digest: digest, Manifest: parse(t, hostNetwork)}
+	other := func(when string, want *Approval) {
+		t.Helper()
+		_, err := Effective(t.Context(), p, p.image, p.found, trust.For(""), noon)
+		refusal, ok := errors.AsType[*Refusal](err)
+		if !ok || !errors.Is(err, ErrNotApproved) || (refusal.Other != nil) != (want != nil) {
+			t.Fatalf("%s: got %v", when, err)
+		}
+		if want != nil && refusal.Other.ManifestDigest != want.ManifestDigest {
+			t.Errorf("%s: approved was %s, want %s", when, refusal.Other.ManifestDigest, want.ManifestDigest)
+		}
+	}
+	other("approved", before)
+	p.save(t, key, NewRevocation(before, "", noon.Add(time.Hour)))
+	other("revoked", nil)
 }

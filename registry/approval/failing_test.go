@@ -8,10 +8,12 @@ import (
 	"github.com/least-privilege/lpm/registry/artifact"
 )
 
-// failing is a target whose blobs cannot be read.
+// failing is a target of which what refers to images cannot be read.
 type failing struct {
 	artifact.Target
 	err error
 }
+
+func (f failing) Manifest(context.Context, v1.Hash) ([]byte, error) { return nil, f.err }
 
 func (f failing) Blob(context.Context, v1.Descriptor) ([]byte, error) { return nil, f.err }

@@ -13,7 +13,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+	"github.com/youmark/pkcs8"
 )
 
 // KeyKind is an algorithm of signatures.
@@ -130,17 +134,41 @@ func (k PublicKey) verify(message, sig []byte) bool {
 }
 
 const (
-	privateBlock = "PRIVATE KEY"
-	publicBlock  = "PUBLIC KEY"
+	privateBlock   = "PRIVATE KEY"
+	encryptedBlock = "ENCRYPTED PRIVATE KEY"
+	publicBlock    = "PUBLIC KEY"
+	// cosign writes the former, and its old versions the latter.
+	sigstoreBlock = "ENCRYPTED SIGSTORE PRIVATE KEY"
+	cosignBlock   = "ENCRYPTED COSIGN PRIVATE KEY"
 )
 
-// PEM returns the private key in PKCS #8.
-func (k *PrivateKey) PEM() ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(k.signer)
-	if err != nil {
-		return nil, fmt.Errorf("encoding a private key: %w", err)
+// ErrPassphrase is returned for a private key that the passphrase does not
+// open.
+var ErrPassphrase = errors.New("the passphrase does not open it")
+
+// Passphrase returns the passphrase of a private key. It is asked only for keys
+// that are encrypted.
+type Passphrase func() ([]byte, error)
+
+// PEM returns the private key in PKCS #8. With a passphrase it is encrypted by
+// PBES2 (RFC 8018): AES-256-CBC, under a key that scrypt makes of the passphrase.
+func (k *PrivateKey) PEM(passphrase []byte) ([]byte, error) {
+	if len(passphrase) == 0 {
+		der, err := x509.MarshalPKCS8PrivateKey(k.signer)
+		if err != nil {
+			return nil, fmt.Errorf("encoding a private key: %w", err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), nil
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), nil
+	// 64 MiB and some 0.2 s for each guess, as cosign has it.
+	der, err := pkcs8.MarshalPrivateKey(k.signer, passphrase, &pkcs8.Opts{
+		Cipher:  pkcs8.AES256CBC,
+		KDFOpts: pkcs8.ScryptOpts{SaltSize: 16, CostParameter: 1 << 16, BlockSize: 8, ParallelizationParameter: 1},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encrypting a private key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: encryptedBlock, Bytes: der}), nil
 }
 
 // PEM returns the public key as a SubjectPublicKeyInfo.
@@ -148,13 +176,20 @@ func (k PublicKey) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: k.der})
 }
 
-// ParsePrivateKey reads a private key in PEM, PKCS #8, not encrypted.
-func ParsePrivateKey(text []byte) (*PrivateKey, error) {
-	der, err := decodePEM(text, privateBlock)
+// ParsePrivateKey reads a private key in PEM: PKCS #8, plain or encrypted, or
+// the form in which cosign encrypts it (scrypt and NaCl's secretbox). Without a
+// passphrase that fits, the error is [ErrPassphrase].
+func ParsePrivateKey(text []byte, passphrase Passphrase) (*PrivateKey, error) {
+	der, kind, err := decodePEM(text, privateBlock, encryptedBlock, sigstoreBlock, cosignBlock)
 	if err != nil {
 		return nil, err
 	}
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	var key any
+	if kind == privateBlock {
+		key, err = x509.ParsePKCS8PrivateKey(der)
+	} else {
+		key, err = decrypt(der, kind, passphrase)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decoding a private key: %w", err)
 	}
@@ -165,9 +200,30 @@ func ParsePrivateKey(text []byte) (*PrivateKey, error) {
 	return newPrivate(signer)
 }
 
+// decrypt opens an encrypted private key.
+func decrypt(der []byte, kind string, passphrase Passphrase) (any, error) {
+	secret, err := passphrase()
+	if err != nil {
+		return nil, err
+	}
+	if kind == encryptedBlock {
+		key, _, err := pkcs8.ParsePrivateKey(der, secret)
+		if err != nil {
+			// CBC tells a wrong passphrase from a damaged file by luck alone.
+			return nil, fmt.Errorf("%w: %w", ErrPassphrase, err)
+		}
+		return key, nil
+	}
+	plain, err := encrypted.Decrypt(der, secret)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPassphrase, err)
+	}
+	return x509.ParsePKCS8PrivateKey(plain)
+}
+
 // ParsePublicKey reads a public key in PEM.
 func ParsePublicKey(text []byte) (PublicKey, error) {
-	der, err := decodePEM(text, publicBlock)
+	der, _, err := decodePEM(text, publicBlock)
 	if err != nil {
 		return PublicKey{}, err
 	}
@@ -178,22 +234,22 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 	return newPublic(key)
 }
 
-// decodePEM returns the content of a file that has one block and nothing
-// else: a second key in it would be one that nobody sees.
-func decodePEM(text []byte, kind string) ([]byte, error) {
+// decodePEM returns the content of a file that has one block, of one of the
+// kinds, and nothing else: a second key in it would be one that nobody sees.
+func decodePEM(text []byte, kinds ...string) (content []byte, kind string, err error) {
 	if !strings.HasPrefix(string(text), "-----BEGIN ") {
-		return nil, errors.New("a key starts with -----BEGIN")
+		return nil, "", errors.New("a key starts with -----BEGIN")
 	}
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
-		return nil, errors.New("the PEM block is not complete")
-	case block.Type != kind:
-		return nil, fmt.Errorf("the PEM block is %q, not %q", block.Type, kind)
+		return nil, "", errors.New("the PEM block is not complete")
+	case !slices.Contains(kinds, block.Type):
+		return nil, "", fmt.Errorf("the PEM block is %q, not %q", block.Type, kinds[0])
 	case len(block.Headers) > 0:
-		return nil, errors.New("the PEM block has headers")
+		return nil, "", errors.New("the PEM block has headers")
 	case strings.TrimSpace(string(rest)) != "":
-		return nil, errors.New("there is more after the PEM block")
+		return nil, "", errors.New("there is more after the PEM block")
 	}
-	return block.Bytes, nil
+	return block.Bytes, block.Type, nil
 }

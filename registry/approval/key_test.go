@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
 func TestKeysSurviveTheirFiles(t *testing.T) {
@@ -20,7 +22,7 @@ func TestKeysSurviveTheirFiles(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "lpm", "keys")
 			key := generate(t, kind)
-			private, public, err := WriteKey(dir, "ada", key)
+			private, public, err := WriteKey(dir, "ada", key, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -30,7 +32,7 @@ func TestKeysSurviveTheirFiles(t *testing.T) {
 					t.Errorf("%s has mode %v, %v; want %v", path, info.Mode(), err, want)
 				}
 			}
-			again, err := ReadPrivateKey(private)
+			again, err := ReadPrivateKey(private, noPassphrase)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,10 +51,10 @@ func TestKeysSurviveTheirFiles(t *testing.T) {
 			if verifier.Kind() != kind || verifier.ID() != key.Public().ID() {
 				t.Errorf("read back %s %s", verifier.Kind(), verifier.ID())
 			}
-			if _, err := Verify(bundle, NewTrust(verifier)); err != nil {
+			if _, err := Verify(bundle, trusting(verifier)); err != nil {
 				t.Error(err)
 			}
-			if _, _, err := WriteKey(dir, "ada", generate(t, kind)); !errors.Is(err, fs.ErrExist) {
+			if _, _, err := WriteKey(dir, "ada", generate(t, kind), nil); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("written over: %v", err)
 			}
 		})
@@ -64,7 +66,7 @@ func TestWriteKeyLeavesNoHalf(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ada.pub"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := WriteKey(dir, "ada", generate(t, Ed25519)); !errors.Is(err, fs.ErrExist) {
+	if _, _, err := WriteKey(dir, "ada", generate(t, Ed25519), nil); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "ada.key")); !errors.Is(err, fs.ErrNotExist) {
@@ -77,7 +79,7 @@ func TestKeyNames(t *testing.T) {
 		"ada": true, "ada@example.org": true, "a-b_c.d": true,
 		"": false, "..": false, ".ada": false, "a/b": false, "a b": false, "-x": false, strings.Repeat("a", 65): false,
 	} {
-		if _, _, err := WriteKey(t.TempDir(), name, generate(t, Ed25519)); (err == nil) != allowed {
+		if _, _, err := WriteKey(t.TempDir(), name, generate(t, Ed25519), nil); (err == nil) != allowed {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -85,14 +87,14 @@ func TestKeyNames(t *testing.T) {
 
 func TestPrivateKeyOthersCanRead(t *testing.T) {
 	for mode, allowed := range map[fs.FileMode]bool{0o600: true, 0o400: true, 0o640: false, 0o604: false, 0o620: false} {
-		path, _, err := WriteKey(t.TempDir(), "ada", generate(t, Ed25519))
+		path, _, err := WriteKey(t.TempDir(), "ada", generate(t, Ed25519), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err = ReadPrivateKey(path)
+		_, err = ReadPrivateKey(path, noPassphrase)
 		var permissions *PermissionsError
 		if allowed && err != nil || !allowed && (!errors.As(err, &permissions) || !strings.HasPrefix(permissions.Hint(), "chmod 0600 ")) {
 			t.Errorf("mode %v: %v", mode, err)
@@ -108,7 +110,7 @@ func TestGenerateKeyOfAnotherKind(t *testing.T) {
 
 func TestParseKeyRefuses(t *testing.T) {
 	key := generate(t, Ed25519)
-	private, err := key.PEM()
+	private, err := key.PEM(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,7 @@ func TestParseKeyRefuses(t *testing.T) {
 		{"encrypted by cosign", block("ENCRYPTED SIGSTORE PRIVATE KEY", []byte("x"), nil)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := ParsePrivateKey([]byte(test.private)); err == nil {
+			if _, err := ParsePrivateKey([]byte(test.private), noPassphrase); err == nil {
 				t.Error("parsed")
 			}
 		})
@@ -242,5 +244,91 @@ func TestKeysAreInTheSettings(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", "/tmp/config")
 	if keys, err := DefaultKeyDir(); err != nil || keys != "/tmp/config/lpm/keys" {
 		t.Errorf("got %q, %v", keys, err)
+	}
+}
+
+// noPassphrase is of tests whose keys are not encrypted.
+func noPassphrase() ([]byte, error) { return nil, errors.New("a passphrase was asked for") }
+
+func TestEncryptedKeys(t *testing.T) {
+	const secret = " open sesame "
+	answer := func(text string) Passphrase { return func() ([]byte, error) { return []byte(text), nil } }
+	// cosign keeps PKCS #8 in the form of go-tuf, in a block of its own.
+	sigstore := func(kind string) func(t *testing.T, key *PrivateKey) []byte {
+		return func(t *testing.T, key *PrivateKey) []byte {
+			t.Helper()
+			der, err := x509.MarshalPKCS8PrivateKey(key.signer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sealed, err := encrypted.Encrypt(der, []byte(secret))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: sealed})
+		}
+	}
+	for name, encode := range map[string]func(*testing.T, *PrivateKey) []byte{
+		"PKCS #8": func(t *testing.T, key *PrivateKey) []byte {
+			t.Helper()
+			text, err := key.PEM([]byte(secret))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		},
+		"cosign":       sigstore("ENCRYPTED SIGSTORE PRIVATE KEY"),
+		"older cosign": sigstore("ENCRYPTED COSIGN PRIVATE KEY"),
+	} {
+		kinds := []KeyKind{Ed25519, ECDSAP256}
+		if name == "older cosign" {
+			kinds = kinds[1:] // it made no others
+		}
+		for _, kind := range kinds {
+			t.Run(name+" "+string(kind), func(t *testing.T) {
+				key := generate(t, kind)
+				text := encode(t, key)
+				again, err := ParsePrivateKey(text, answer(secret))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if again.Public().ID() != key.Public().ID() {
+					t.Error("another key came out")
+				}
+				for _, wrong := range []string{"", strings.TrimSpace(secret)} {
+					if _, err := ParsePrivateKey(text, answer(wrong)); !errors.Is(err, ErrPassphrase) {
+						t.Errorf("with the passphrase %q: %v", wrong, err)
+					}
+				}
+				asked := errors.New("nobody to ask")
+				if _, err := ParsePrivateKey(text, func() ([]byte, error) { return nil, asked }); !errors.Is(err, asked) {
+					t.Errorf("with nobody to ask: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestChangePassphrase(t *testing.T) {
+	key := generate(t, Ed25519)
+	path, _, err := WriteKey(t.TempDir(), "ada", key, []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ from, to string }{{"one", "two"}, {"two", ""}, {"", "three"}} {
+		opened, err := ReadPrivateKey(path, func() ([]byte, error) { return []byte(step.from), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ChangePassphrase(path, opened, []byte(step.to)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := ReadPrivateKey(path, func() ([]byte, error) { return []byte(step.to), nil })
+		if err != nil || again.Public().ID() != key.Public().ID() {
+			t.Fatalf("from %q to %q: %v", step.from, step.to, err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
 	}
 }

@@ -23,14 +23,14 @@ func DefaultKeyDir() (string, error) {
 	return filepath.Join(dir, "keys"), err
 }
 
-// WriteKey writes NAME.key, for the owner alone, and NAME.pub into the folder,
-// which is made if it is not there. It never replaces a file: the error is
-// then [fs.ErrExist].
-func WriteKey(dir, name string, key *PrivateKey) (privatePath, publicPath string, err error) {
+// WriteKey writes NAME.key, for the owner alone and encrypted where there is a
+// passphrase, and NAME.pub into the folder, which is made if it is not there.
+// It never replaces a file: the error is then [fs.ErrExist].
+func WriteKey(dir, name string, key *PrivateKey, passphrase []byte) (privatePath, publicPath string, err error) {
 	if !keyName.MatchString(name) {
 		return "", "", fmt.Errorf("key name %q is not 1 to 64 letters, digits, '_', '.', '@' or '-'", name)
 	}
-	private, err := key.PEM()
+	private, err := key.PEM(passphrase)
 	if err != nil {
 		return "", "", err
 	}
@@ -95,16 +95,30 @@ func (e *PermissionsError) Hint() string { return fmt.Sprintf("chmod %04o %q", e
 
 // ReadPrivateKey reads a private key's file. A file that the group or others
 // can read or write is refused with a [*PermissionsError].
-func ReadPrivateKey(path string) (*PrivateKey, error) {
+func ReadPrivateKey(path string, passphrase Passphrase) (*PrivateKey, error) {
 	text, err := readKeyFile(path, 0o077, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("reading the private key: %w", err)
 	}
-	key, err := ParsePrivateKey(text)
+	key, err := ParsePrivateKey(text, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("private key %s: %w", path, err)
 	}
 	return key, nil
+}
+
+// ChangePassphrase encrypts a private key's file anew; without a passphrase it
+// is not encrypted any more. The file is replaced, whole or not at all.
+func ChangePassphrase(path string, key *PrivateKey, passphrase []byte) error {
+	text, err := key.PEM(passphrase)
+	if err != nil {
+		return err
+	}
+	// Files of os.CreateTemp are for their owner alone.
+	if err := replaceFile(path, text); err != nil {
+		return fmt.Errorf("writing the private key: %w", err)
+	}
+	return nil
 }
 
 // readKeyFile reads a regular file none of whose mode bits is forbidden.

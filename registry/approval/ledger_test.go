@@ -63,16 +63,17 @@ func TestLastApproved(t *testing.T) {
 			for _, step := range test.steps {
 				step(t, l)
 			}
-			a, m, err := l.LastApproved(app, NewTrust(alice.Public()))
+			past, err := l.LastApproved(app, NewTrust(alice.Public()))
 			if test.image == "" {
 				if !errors.Is(err, ErrNoneApproved) {
-					t.Errorf("got %+v, %v", a, err)
+					t.Errorf("got %+v, %v", past, err)
 				}
 				return
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
+			a, m := past.Approval, past.Asked
 			if a.ImageDigest != hash(test.image) {
 				t.Errorf("got the approval of %s", a.ImageDigest)
 			}
@@ -89,7 +90,7 @@ func record(t testing.TB, l Ledger, key *PrivateKey, a *Approval, m *manifest.Ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Record(a, bundle, m); err != nil {
+	if err := l.Record(a.Repository, a, bundle, m); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,47 +124,54 @@ func TestTamperedLedgerCountsForNothing(t *testing.T) {
 			if err := os.WriteFile(files[0], []byte(tampered), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if a, _, err := l.LastApproved(app, trust); !errors.Is(err, ErrNoneApproved) {
-				t.Errorf("got %+v, %v", a, err)
+			if past, err := l.LastApproved(app, trust); !errors.Is(err, ErrNoneApproved) {
+				t.Errorf("got %+v, %v", past, err)
 			}
 		})
 	}
 }
 
-func TestLedgerIsBounded(t *testing.T) {
+func TestLedgerKeepsAll(t *testing.T) {
 	key := generate(t, Ed25519)
+	trust := NewTrust(key.Public())
 	l := Ledger{Dir: t.TempDir()}
-	for i := range keptEntries + 3 {
+	const decisions = 100
+	for i := range decisions {
 		a, m := decision(t, "1", app, plain, noon.Add(time.Duration(i)))
 		record(t, l, key, a, m)
+		record(t, l, key, a, m) // again
 	}
-	names, err := entryNames(filepath.Join(l.Dir, app, entriesFolder))
-	if err != nil || len(names) != keptEntries {
-		t.Errorf("%d entries, %v", len(names), err)
+	found, err := l.Statements(app, hash("1"), trust.For(app))
+	if err != nil || len(found) != decisions {
+		t.Errorf("%d statements, %v", len(found), err)
 	}
-	a, _, err := l.LastApproved(app, NewTrust(key.Public()))
-	if err != nil || !a.Time.Equal(noon.Add(keptEntries+2)) {
-		t.Errorf("got %+v, %v", a, err)
+	if others, err := l.Statements(app, hash("2"), trust.For(app)); err != nil || len(others) != 0 {
+		t.Errorf("%d statements on another image, %v", len(others), err)
+	}
+	past, err := l.LastApproved(app, trust)
+	if err != nil || !past.Approval.Time.Equal(noon.Add(decisions-1)) {
+		t.Errorf("got %+v, %v", past, err)
 	}
 }
 
 func TestLedgerKeepsToItsFolder(t *testing.T) {
 	l := Ledger{Dir: t.TempDir()}
-	for _, repository := range []string{"../x", "app", "/etc", "docker.io/../x", ""} {
-		if _, _, err := l.LastApproved(repository, Trust{}); err == nil || errors.Is(err, ErrNoneApproved) {
+	for _, repository := range []string{"../x", "app", "/etc", "docker.io/../x"} {
+		if _, err := l.LastApproved(repository, Trust{}); err == nil || errors.Is(err, ErrNoneApproved) {
 			t.Errorf("%q: %v", repository, err)
 		}
 	}
+	key := generate(t, Ed25519)
 	a, m := decision(t, "1", "", plain, noon)
-	record(t, l, generate(t, Ed25519), a, m)
-	if files, err := os.ReadDir(l.Dir); err != nil || len(files) != 0 {
-		t.Errorf("an approval without repository was kept: %v, %v", files, err)
+	record(t, l, key, a, m)
+	if past, err := l.LastApproved("", NewTrust(key.Public())); err != nil || past.Approval.ImageDigest != hash("1") {
+		t.Errorf("an approval without a repository: %+v, %v", past, err)
 	}
 }
 
 func FuzzDecodeEntry(f *testing.F) {
 	key := generate(f, Ed25519)
-	trust := NewTrust(key.Public())
+	trust := trusting(key.Public())
 	a, m := decision(f, "1", app, plain, noon)
 	l := Ledger{Dir: f.TempDir()}
 	record(f, l, key, a, m)

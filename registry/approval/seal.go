@@ -4,52 +4,66 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"fmt"
-	"path/filepath"
 
 	"github.com/least-privilege/lpm/registry/approval/seal"
 )
 
-// Seal returns the grant's approval in the form in which a launch checks it
-// again. dirs are the folders that the trusted keys were read from, with
-// [LoadTrust].
-func (g *Grant) Seal(dirs ...string) (*seal.Seal, error) {
-	e, err := decodeBundle(g.Bundle)
-	if err != nil {
-		return nil, err
-	}
+// Seal returns the grant's approvals in the form in which a launch checks them
+// again. dirs are the folders that trust is read from, with [LoadTrust], and
+// repository is whose the image is.
+func (g *Grant) Seal(repository string, dirs ...string) (*seal.Seal, error) {
 	s := &seal.Seal{
-		Payload: e.payload, Signature: e.sig,
 		Image: g.Approval.ImageDigest.String(), Manifest: g.Approval.ManifestDigest.String(),
 		Permissions: g.Approval.PermissionsDigest.String(),
 	}
 	for _, dir := range dirs {
-		// Before its keys are read, so that a change meanwhile is seen.
+		// Before its files are read, so that a change meanwhile is seen.
 		folder, err := seal.Look(dir)
 		if err != nil {
 			return nil, fmt.Errorf("reading trusted keys: %w", err)
 		}
 		s.Folders = append(s.Folders, folder)
-		keys, err := loadDir(dir)
-		if err != nil {
-			return nil, fmt.Errorf("reading trusted keys: %w", err)
-		}
-		for _, k := range keys {
-			if s.Key != nil || k.ID() != g.Approval.Reviewer.Key {
-				continue
-			}
-			s.KeyFile = filepath.Join(dir, k.Name+publicSuffix)
-			if s.KeyText, err = readKeyFile(s.KeyFile, 0o002, 0o644); err != nil {
-				return nil, fmt.Errorf("reading trusted keys: %w", err)
-			}
-			if s.Key, err = k.raw(); err != nil {
-				return nil, err
-			}
+	}
+	all, err := LoadTrust(dirs...)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range all.files {
+		s.Files = append(s.Files, seal.File{Path: f.path, Text: f.text})
+	}
+	quorum := all.For(repository)
+	for _, r := range quorum.Requirements() {
+		if have := g.of(r); have < r.Threshold {
+			return nil, fmt.Errorf("the trusted keys have changed: %d approvals of the %d that are needed", have, r.Threshold)
 		}
 	}
-	if s.Key == nil {
-		return nil, &UnknownKeyError{g.Approval.Reviewer.Key}
+	for _, d := range g.Deciding {
+		key, known := quorum.byID(d.Approval.Reviewer.Key)
+		if !known {
+			return nil, &UnknownKeyError{ID: d.Approval.Reviewer.Key}
+		}
+		e, err := decodeBundle(d.Bundle)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := key.raw()
+		if err != nil {
+			return nil, err
+		}
+		s.Statements = append(s.Statements, seal.Statement{Payload: e.payload, Signature: e.sig, Key: raw})
 	}
 	return s, nil
+}
+
+// of returns how many of a requirement's keys have approved.
+func (g *Grant) of(r Requirement) int {
+	n := 0
+	for _, d := range g.Deciding {
+		if r.Has(d.Approval.Reviewer.Key) {
+			n++
+		}
+	}
+	return n
 }
 
 // raw returns the key as package seal takes it.

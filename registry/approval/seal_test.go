@@ -32,8 +32,8 @@ func sealed(t *testing.T, kind KeyKind, expires time.Time) (*seal.Seal, string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Grant{Approval: a, Bundle: bundle}
-	s, err := g.Seal(filepath.Join(dir, "..", "system"), dir)
+	g := &Grant{Approval: a, Deciding: []Statement{{Approval: a, Bundle: bundle}}}
+	s, err := g.Seal(app, filepath.Join(dir, "..", "system"), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,13 @@ func TestSeal(t *testing.T) {
 			if err := s.Check(time.Now()); err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(seal.Encoding(s.Payload), dsse.PAE(seal.PayloadType, s.Payload)) {
+			one := s.Statements[0]
+			if !bytes.Equal(seal.Encoding(one.Payload), dsse.PAE(seal.PayloadType, one.Payload)) {
 				t.Error("another pre-authentication encoding than that of DSSE")
 			}
 			// Every byte of what was signed, of the signature and of the key
 			// counts.
-			for name, field := range map[string][]byte{"payload": s.Payload, "signature": s.Signature, "key": s.Key} {
+			for name, field := range map[string][]byte{"payload": one.Payload, "signature": one.Signature, "key": one.Key, "key file": s.Files[0].Text} {
 				for i := range field {
 					field[i] ^= 1 << (i % 8)
 					if err := s.Check(time.Now()); !errors.Is(err, seal.ErrStale) {

@@ -14,12 +14,23 @@ import (
 
 const publicSuffix = ".pub"
 
-// Trust is the keys whose approvals count. The zero value trusts nobody.
+// Trust is the keys whose approvals count, with the rules for which repositories
+// they do, and how many it takes. The zero value trusts nobody.
 type Trust struct {
 	keys []PublicKey
+	// files are all that was read, in order.
+	files []trustFile
+	// rules are those of each folder that has some.
+	rules [][]rule
 }
 
-// NewTrust returns the trust in the given keys.
+// trustFile is a file that says who is trusted.
+type trustFile struct {
+	path string
+	text []byte
+}
+
+// NewTrust returns the trust in the given keys, for every repository.
 func NewTrust(keys ...PublicKey) Trust {
 	var t Trust
 	for _, k := range keys {
@@ -33,8 +44,10 @@ func NewTrust(keys ...PublicKey) Trust {
 // Keys returns the trusted keys, in the order in which they were found.
 func (t Trust) Keys() []PublicKey { return slices.Clone(t.keys) }
 
-func (t Trust) byID(id string) (PublicKey, bool) {
-	for _, k := range t.keys {
+func (t Trust) byID(id string) (PublicKey, bool) { return keyByID(t.keys, id) }
+
+func keyByID(keys []PublicKey, id string) (PublicKey, bool) {
+	for _, k := range keys {
 		if k.ID() == id {
 			return k, true
 		}
@@ -48,22 +61,71 @@ func UserTrustDir() (string, error) {
 	return filepath.Join(dir, "trust.d"), err
 }
 
-// LoadTrust reads the *.pub files of the folders. A folder that is not there
-// holds none. A file that is no public key is an error, not left out: whoever
-// put it there counts on it. So is a file or folder that everyone can write.
+// LoadTrust reads the folders of trust: their *.pub files, which are keys, and
+// their *.cue, *.yaml, *.yml and *.json files, which are rules; see
+// [schema.DecodeTrust]. A folder that is not there holds none. A file that
+// cannot be read or is not valid is an error, not left out: whoever put it
+// there counts on it. So is a file or folder that everyone can write.
 func LoadTrust(dirs ...string) (Trust, error) {
-	var keys []PublicKey
+	var t Trust
 	for _, dir := range dirs {
-		found, err := loadDir(dir)
-		if err != nil {
+		if err := t.load(dir); err != nil {
 			return Trust{}, fmt.Errorf("reading trusted keys: %w", err)
 		}
-		keys = append(keys, found...)
 	}
-	return NewTrust(keys...), nil
+	return t, nil
 }
 
-func loadDir(dir string) ([]PublicKey, error) {
+// load adds a folder. Names in its rules are of its own keys, or else of those
+// of the folders before it.
+func (t *Trust) load(dir string) error {
+	names, err := listTrustDir(dir)
+	if err != nil {
+		return err
+	}
+	named := map[string]PublicKey{}
+	for _, k := range t.keys {
+		if _, taken := named[k.Name]; !taken {
+			named[k.Name] = k
+		}
+	}
+	var ruleFiles []trustFile
+	for _, name := range names {
+		f := trustFile{path: filepath.Join(dir, name)}
+		isKey, isRules := filepath.Ext(name) == publicSuffix, isRuleFile(name)
+		if !isKey && !isRules {
+			continue
+		}
+		if f.text, err = readKeyFile(f.path, 0o002, 0o644); err != nil {
+			return err
+		}
+		t.files = append(t.files, f)
+		if isRules {
+			ruleFiles = append(ruleFiles, f)
+			continue
+		}
+		key, err := ParsePublicKey(f.text)
+		if err != nil {
+			return fmt.Errorf("public key %s: %w", f.path, err)
+		}
+		key.Name = strings.TrimSuffix(name, publicSuffix)
+		named[key.Name] = key
+		if _, known := t.byID(key.ID()); !known {
+			t.keys = append(t.keys, key)
+		}
+	}
+	rules, err := readRules(ruleFiles, named)
+	if err != nil {
+		return err
+	}
+	if len(rules) > 0 {
+		t.rules = append(t.rules, rules)
+	}
+	return nil
+}
+
+// listTrustDir returns the names of a folder's files, sorted.
+func listTrustDir(dir string) ([]string, error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -78,23 +140,9 @@ func loadDir(dir string) ([]PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keys []PublicKey
+	names := make([]string, 0, len(entries))
 	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), publicSuffix)
-		if !ok {
-			continue
-		}
-		path := filepath.Join(dir, entry.Name())
-		text, err := readKeyFile(path, 0o002, 0o644)
-		if err != nil {
-			return nil, err
-		}
-		key, err := ParsePublicKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("public key %s: %w", path, err)
-		}
-		key.Name = name
-		keys = append(keys, key)
+		names = append(names, entry.Name())
 	}
-	return keys, nil
+	return names, nil
 }

@@ -16,6 +16,7 @@ const (
 	// DefaultKey is the name of the key that signs where none is named.
 	DefaultKey    = "default"
 	privateSuffix = ".key"
+	publicSuffix  = ".pub"
 )
 
 // NoKeyError is returned where it cannot be told which key is to sign.
@@ -59,18 +60,27 @@ func KeyNames(dir string) ([]string, error) {
 	return names, nil
 }
 
-// SigningKey reads a private key: a file where name has a slash, otherwise the
-// key of that name in the folder. Without a name it is the one called
-// [DefaultKey], or the only one there is; otherwise the error is a
+// SigningKey reads a private key, of the file that [KeyFile] returns.
+func SigningKey(dir, name string, passphrase approval.Passphrase) (*approval.PrivateKey, error) {
+	path, err := KeyFile(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	return approval.ReadPrivateKey(path, passphrase)
+}
+
+// KeyFile returns the file of a private key: name itself where it has a slash,
+// otherwise the key of that name in the folder. Without a name it is the one
+// called [DefaultKey], or the only one there is; otherwise the error is a
 // [*NoKeyError].
-func SigningKey(dir, name string) (*approval.PrivateKey, error) {
+func KeyFile(dir, name string) (string, error) {
 	if strings.ContainsRune(name, filepath.Separator) {
-		return approval.ReadPrivateKey(name)
+		return name, nil
 	}
 	if name == "" {
 		names, err := KeyNames(dir)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		switch {
 		case slices.Contains(names, DefaultKey):
@@ -78,8 +88,40 @@ func SigningKey(dir, name string) (*approval.PrivateKey, error) {
 		case len(names) == 1:
 			name = names[0]
 		default:
-			return nil, &NoKeyError{Dir: dir, Names: names}
+			return "", &NoKeyError{Dir: dir, Names: names}
 		}
 	}
-	return approval.ReadPrivateKey(filepath.Join(dir, name+privateSuffix))
+	return filepath.Join(dir, name+privateSuffix), nil
 }
+
+// PublicHalf returns the public half of the key of that name in the folder. Of
+// an encrypted one it is read from NAME.pub, beside it, and only where that is
+// not there the passphrase is asked for.
+func PublicHalf(dir, name string, passphrase approval.Passphrase) (approval.PublicKey, error) {
+	private, beside := filepath.Join(dir, name+privateSuffix), filepath.Join(dir, name+publicSuffix)
+	var public approval.PublicKey
+	key, err := approval.ReadPrivateKey(private, func() ([]byte, error) {
+		text, err := os.ReadFile(beside)
+		if errors.Is(err, fs.ErrNotExist) {
+			return passphrase()
+		}
+		if err == nil {
+			public, err = approval.ParsePublicKey(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("public key %s: %w", beside, err)
+		}
+		return nil, errFoundBeside
+	})
+	if errors.Is(err, errFoundBeside) {
+		return public, nil
+	}
+	if err != nil {
+		return public, err
+	}
+	return key.Public(), nil
+}
+
+// errFoundBeside ends the reading of a private key of which only the public
+// half is wanted.
+var errFoundBeside = errors.New("the public key is enough")

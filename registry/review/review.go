@@ -25,6 +25,9 @@ type Records struct {
 	Target artifact.Target
 	Ledger approval.Ledger
 	Trust  approval.Trust
+	// Publish is where decisions are written too, after they are kept in
+	// Target; it may be nil.
+	Publish artifact.Target
 }
 
 // Subject is the image a review is about.
@@ -51,6 +54,9 @@ type Request struct {
 	// Grant is what the image may do now. Where it is nil, Refusal says why.
 	Grant   *approval.Grant
 	Refusal *approval.Refusal
+	// Looked is when a registry was last asked for decisions on the image:
+	// what was revoked there since is not known. Zero is never.
+	Looked time.Time
 
 	// Last is the last approval of the repository, and Before what it
 	// granted; nil where nothing of it was ever approved.
@@ -115,27 +121,32 @@ func (r Records) Open(ctx context.Context, s Subject, now time.Time) (*Request, 
 		Invalid:     invalid,
 		Permissions: newest.Manifest.Permissions(),
 	}
-	q.Grant, err = approval.Effective(ctx, r.Target, s.Digest, newest, r.Trust, now)
+	quorum := r.Trust.For(s.Repository)
+	remembered, err := r.Ledger.Statements(s.Repository, s.Digest, quorum)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the approval of %s: %w", s.Name, err)
+	}
+	q.Grant, err = approval.Effective(ctx, r.Target, s.Digest, newest, quorum, now, remembered...)
 	if refusal, ok := errors.AsType[*approval.Refusal](err); ok {
 		refusal.Name = s.Name
 		q.Refusal = refusal
 	} else if err != nil {
 		return nil, fmt.Errorf("looking for the approval of %s: %w", s.Name, err)
 	}
+	if q.Looked, err = r.Ledger.Looked(s.Repository, s.Digest); err != nil {
+		return nil, err
+	}
 	if s.Repository == "" {
 		return q, nil
 	}
-	last, asked, err := r.Ledger.LastApproved(s.Repository, r.Trust)
+	past, err := r.Ledger.LastApproved(s.Repository, r.Trust)
 	switch {
 	case errors.Is(err, approval.ErrNoneApproved):
 		return q, nil
 	case err != nil:
 		return nil, fmt.Errorf("looking for what was last approved of %s: %w", s.Repository, err)
 	}
-	if q.Before, err = asked.Without(last.Denied...); err != nil {
-		return nil, fmt.Errorf("what was last approved of %s: %w", s.Repository, err)
-	}
-	q.Last = last
+	q.Last, q.Before = past.Approval, past.Granted
 	return q, nil
 }
 

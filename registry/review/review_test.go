@@ -16,8 +16,6 @@ import (
 	"github.com/least-privilege/lpm/registry/approval"
 	"github.com/least-privilege/lpm/registry/artifact"
 	"github.com/least-privilege/lpm/registry/review"
-	"github.com/least-privilege/lpm/registry/store"
-	"github.com/least-privilege/lpm/registry/unpack/imagetest"
 )
 
 var now = time.Date(2026, time.April, 1, 12, 0, 0, 0, time.UTC)
@@ -31,29 +29,7 @@ type desk struct {
 
 func newDesk(t *testing.T) desk {
 	t.Helper()
-	dir := t.TempDir()
-	imagetest.New(t, imagetest.Plain(t)).Layout(t, filepath.Join(dir, "layout"), "app:1")
-	st, err := store.Open(filepath.Join(dir, "store"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	images, err := st.Load(t.Context(), filepath.Join(dir, "layout"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := approval.GenerateKey(approval.Ed25519)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return desk{
-		records: review.Records{
-			Target: artifact.NewLocal(st),
-			Ledger: approval.Ledger{Dir: filepath.Join(dir, "ledger")},
-			Trust:  approval.NewTrust(key.Public()),
-		},
-		subject: review.Subject{Digest: images[0].Digest, Repository: "docker.io/library/app", Name: "app:1"},
-		key:     key,
-	}
+	return newDeskIn(t, t.TempDir())
 }
 
 // request attaches a manifest and opens it for review.
@@ -283,8 +259,8 @@ func TestHistory(t *testing.T) {
 
 func TestUntrustedKeyDecidesNothing(t *testing.T) {
 	d := newDesk(t)
-	q := d.request(t, asking(t), now)
 	d.records.Trust = approval.Trust{}
+	q := d.request(t, asking(t), now)
 	c := approval.Choice{Accepted: []string{"network:host", "syscall:ptrace"}}
 	_, err := d.records.Approve(t.Context(), q, c, d.key, now)
 	if untrusted, ok := errors.AsType[*review.UntrustedKeyError](err); !ok || untrusted.Hint() == "" {
@@ -329,14 +305,14 @@ func TestSigningKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := approval.WriteKey(dir, name, key); err != nil {
+		if _, _, err := approval.WriteKey(dir, name, key, nil); err != nil {
 			t.Fatal(err)
 		}
 		return key.Public().ID()
 	}
 	expect := func(name, id string) {
 		t.Helper()
-		key, err := review.SigningKey(dir, name)
+		key, err := review.SigningKey(dir, name, nil)
 		switch {
 		case id == "":
 			if none, ok := errors.AsType[*review.NoKeyError](err); !ok || none.Hint() == "" {
@@ -357,7 +333,7 @@ func TestSigningKey(t *testing.T) {
 	expect(filepath.Join(dir, "first.key"), first)
 	standard := write(review.DefaultKey)
 	expect("", standard)
-	if _, err := review.SigningKey(dir, "third"); err == nil {
+	if _, err := review.SigningKey(dir, "third", nil); err == nil {
 		t.Error("a key that is not there was read")
 	}
 }

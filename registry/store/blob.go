@@ -77,6 +77,11 @@ func (s *Store) putBlob(ctx context.Context, data []byte) (v1.Hash, error) {
 
 // ingest stores what r reads, which must hash to h and be size bytes long.
 func (s *Store) ingest(ctx context.Context, h v1.Hash, size int64, r io.Reader) error {
+	return s.ingestWith(ctx, h, size, r, func() error { return nil })
+}
+
+// ingestWith is ingest, and asks once more before the blob gets its name.
+func (s *Store) ingestWith(ctx context.Context, h v1.Hash, size int64, r io.Reader, allowed func() error) error {
 	path, err := s.blobPath(h)
 	if err != nil {
 		return err
@@ -95,6 +100,9 @@ func (s *Store) ingest(ctx context.Context, h v1.Hash, size int64, r io.Reader) 
 		return discard(f, fmt.Errorf("storing blob %s: %w", h, err))
 	}
 	if err := checkBlob(h, size, sum, n); err != nil {
+		return discard(f, err)
+	}
+	if err := allowed(); err != nil {
 		return discard(f, err)
 	}
 	if err := s.settle(f, path); err != nil {

@@ -32,6 +32,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv(onceVariable); dir != "" {
+		if err := once(dir, os.Getenv(onceVariable+"_SOURCE")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	rangetest.Main(m)
 }
 

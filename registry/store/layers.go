@@ -9,19 +9,34 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/least-privilege/lpm/registry/client"
 )
 
 // copy brings one blob into the store unless it is there.
-func (a *adder) copy(ctx context.Context, d v1.Descriptor) (err error) {
+func (a *adder) copy(ctx context.Context, d v1.Descriptor) error {
 	if ok, err := a.store.hasBlob(ctx, d.Digest, d.Size); ok || err != nil {
 		return err
 	}
+	if _, err := a.store.room(d.Size); err != nil {
+		return err
+	}
+	return client.Whole(ctx, func() error { return a.fetch(ctx, d) })
+}
+
+// fetch brings one blob into the store.
+func (a *adder) fetch(ctx context.Context, d v1.Descriptor) error {
 	r, err := a.source.open(d)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return a.store.ingest(ctx, d.Digest, d.Size, r)
+	return a.store.ingestWith(ctx, d.Digest, d.Size, r, func() error {
+		// Others bring images in meanwhile; what they and this one have
+		// written is counted by now.
+		_, err := a.store.room(0)
+		return err
+	})
 }
 
 // addLayers copies an image's layers, several at a time.

@@ -30,14 +30,23 @@ import (
 // Errors: [*FormatError] for what is no image or is cut short,
 // [*PlatformError], [*unpack.MismatchError].
 func (s *Store) Load(ctx context.Context, source string) ([]Image, error) {
-	return s.LoadWith(ctx, source, nil)
+	return s.LoadWith(ctx, source, LoadOptions{})
 }
 
-// LoadWith is Load. Where the source is an OCI layout, it is handed to also once
-// its images are in the store, so that more of it can be taken. What that
-// returns is LoadWith's error; the images stay.
-func (s *Store) LoadWith(ctx context.Context, source string, also func(*Layout, []Image) error) ([]Image, error) {
-	images, err := s.load(ctx, parseLocation(source), also)
+// LoadOptions say how to load.
+type LoadOptions struct {
+	// Also, when set, is handed a source that is an OCI layout once its images
+	// are in the store, so that more of it can be taken. What it returns is the
+	// error of loading; the images stay.
+	Also func(*Layout, []Image) error
+	// Progress, when set, is told the bytes of an image's layers that are done
+	// and those there are, for each image anew.
+	Progress func(done, total int64)
+}
+
+// LoadWith is Load with options.
+func (s *Store) LoadWith(ctx context.Context, source string, o LoadOptions) ([]Image, error) {
+	images, err := s.load(ctx, parseLocation(source), o)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", source, err)
 	}
@@ -85,7 +94,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func (s *Store) load(ctx context.Context, l location, also func(*Layout, []Image) error) ([]Image, error) {
+func (s *Store) load(ctx context.Context, l location, o LoadOptions) ([]Image, error) {
 	collection, err := s.lock(ctx, lockCollection, shared)
 	if err != nil {
 		return nil, err
@@ -106,7 +115,7 @@ func (s *Store) load(ctx context.Context, l location, also func(*Layout, []Image
 	archive := false
 	for _, f := range found {
 		_, archive = f.source.(*dockerSource)
-		a := adder{store: s, source: f.source, architecture: runtime.GOARCH, contents: archive, parallel: 1}
+		a := adder{store: s, source: f.source, architecture: runtime.GOARCH, contents: archive, parallel: 1, progress: o.Progress}
 		entry, err := a.add(ctx, f.name, f.desc)
 		if err != nil {
 			return nil, formatError(l.path, fmt.Errorf("image %s: %w", f.name, err))
@@ -114,21 +123,22 @@ func (s *Store) load(ctx context.Context, l location, also func(*Layout, []Image
 		entries = append(entries, entry)
 	}
 	images, err := s.enter(ctx, entries...)
-	if err != nil || archive || also == nil {
+	if err != nil || archive || o.Also == nil {
 		return images, err
 	}
 	layout := &Layout{path: l.path, tag: l.tag, files: files}
 	if err := layout.read(); err != nil {
 		return nil, &FormatError{Source: l.path, Err: err}
 	}
-	return images, also(layout, images)
+	return images, o.Also(layout, images)
 }
 
-// formatError wraps what is wrong with the source's content. A done context
-// and a want of architecture are not the source's fault.
+// formatError wraps what is wrong with the source's content. A done context,
+// a want of architecture and a quota are not the source's fault.
 func formatError(path string, err error) error {
 	var platform *PlatformError
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &platform) {
+	var quota *QuotaError
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &platform) || errors.As(err, &quota) {
 		return err
 	}
 	return &FormatError{Source: path, Err: err}

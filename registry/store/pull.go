@@ -73,7 +73,11 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if err != nil {
 		return Image{}, err
 	}
-	top, err := puller.Get(ctx, parsed)
+	var top *remote.Descriptor
+	err = client.Whole(ctx, func() error {
+		top, err = puller.Get(ctx, parsed)
+		return err
+	})
 	if err != nil {
 		return Image{}, err
 	}
@@ -102,11 +106,15 @@ type registrySource struct {
 
 // document fetches a manifest or index.
 func (r *registrySource) document(d v1.Descriptor) ([]byte, error) {
-	got, err := r.puller.Get(r.ctx, r.repository.Digest(d.Digest.String()))
-	if err != nil {
-		return nil, err
-	}
-	return got.Manifest, nil
+	var got []byte
+	err := client.Whole(r.ctx, func() error {
+		found, err := r.puller.Get(r.ctx, r.repository.Digest(d.Digest.String()))
+		if err == nil {
+			got = found.Manifest
+		}
+		return err
+	})
+	return got, err
 }
 
 // open fetches a blob; who reads it checks it.

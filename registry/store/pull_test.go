@@ -2,27 +2,23 @@ package store_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/least-privilege/lpm/registry/registrytest"
 	"github.com/least-privilege/lpm/registry/store"
 	. "github.com/least-privilege/lpm/registry/unpack/imagetest"
 )
@@ -301,11 +297,11 @@ func TestPullNeedsTLS(t *testing.T) {
 
 // TestRealRegistry pulls from Debian's docker-registry.
 func TestRealRegistry(t *testing.T) {
-	url := startDockerRegistry(t)
+	host := registrytest.Docker(t, registrytest.Options{})
 	img := image(t, "one")
-	push(t, http.DefaultClient, url, "1", img)
+	push(t, http.DefaultClient, "http://"+host, "1", img)
 	s := open(t)
-	got, err := s.Pull(t.Context(), strings.TrimPrefix(url, "http://")+"/app:1", store.PullOptions{})
+	got, err := s.Pull(t.Context(), host+"/app:1", store.PullOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,53 +311,4 @@ func TestRealRegistry(t *testing.T) {
 	if got := motd(t, tree(t, s, got, store.Single)); got != "one" {
 		t.Errorf("the tree's file holds %q", got)
 	}
-}
-
-// startDockerRegistry starts the program on a free port of loopback and waits
-// until it answers.
-func startDockerRegistry(t *testing.T) (url string) {
-	t.Helper()
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
-		if os.Getenv("LPM_MUST_SANDBOX") == "1" {
-			t.Fatalf("package docker-registry is missing: %v", err)
-		}
-		t.Skipf("package docker-registry is missing: %v", err)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	config := write(t, filepath.Join(dir, "config.yml"), []byte("version: 0.1\nlog: {level: error}\n"+
-		"storage: {filesystem: {rootdirectory: "+filepath.Join(dir, "data")+"}}\nhttp: {addr: '"+address+"'}\n"))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "serve", config)
-	var output strings.Builder
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		// It was killed, which is an error and no news.
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("docker-registry said:\n%s", &output)
-		}
-	})
-	for range 600 {
-		answer, err := http.Get("http://" + address + "/v2/")
-		if err == nil {
-			answer.Body.Close()
-			return "http://" + address
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("docker-registry does not answer")
-	return ""
 }

@@ -9,6 +9,7 @@
 //	prepared/<key>/                  what the enforcer keeps between launches
 //	launches/                        launches that can be run at once
 //	volumes/<repository>/<name>/     data of containers
+//	version, quota                   numbers: of this format, and of bytes
 //	locks/, tmp/                     for this package alone
 //
 // Invariants, for several lpm processes at once and a kill at any moment:
@@ -53,7 +54,8 @@ type Store struct {
 
 // Open opens the store at dir and makes it when it does not exist, for the
 // caller alone. A folder that belongs to, or can be written by, someone else
-// is refused with [*OwnershipError].
+// is refused with [*OwnershipError], and one of a version that is not known with
+// [*VersionError]; one of an older version becomes one of this.
 func Open(dir string, o Options) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -70,6 +72,9 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	if err := s.initLayout(); err != nil {
 		return nil, fmt.Errorf("making the store: %w", err)
+	}
+	if err := s.upgrade(); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	return s, nil
 }
@@ -97,6 +102,9 @@ func (s *Store) initLayout() error {
 		return err
 	}
 	if err := s.replaceFile("oci-layout", []byte(layoutVersion)); err != nil {
+		return err
+	}
+	if err := s.replaceFile(versionFile, fmt.Appendln(nil, version)); err != nil {
 		return err
 	}
 	return s.writeIndex(newIndex())

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
@@ -56,6 +59,12 @@ func treeLock(name string) string { return "tree-" + name }
 //
 // Errors: [ErrNoRange]; those of [unpack.Run]; the context's.
 func (s *Store) Tree(ctx context.Context, img Image, kind TreeKind) (*Tree, error) {
+	return s.TreeWith(ctx, img, kind, nil)
+}
+
+// TreeWith is Tree. Where a tree is unpacked, progress is told how many bytes of
+// the layers, as they are stored, are done.
+func (s *Store) TreeWith(ctx context.Context, img Image, kind TreeKind, progress func(done, total int64)) (*Tree, error) {
 	if kind != Single && kind != Range {
 		return nil, fmt.Errorf("unpacking %s: unknown kind of tree %q", img.ref(), kind)
 	}
@@ -76,7 +85,7 @@ func (s *Store) Tree(ctx context.Context, img Image, kind TreeKind) (*Tree, erro
 		}
 		// Dropped, not changed: the collection lock comes first in order.
 		lock.Close()
-		if err := s.makeTree(ctx, img, kind); err != nil {
+		if err := s.makeTree(ctx, img, kind, progress); err != nil {
 			return nil, fmt.Errorf("unpacking %s: %w", img.ref(), err)
 		}
 		// Prune may have been faster than the next turn's lock; then again.
@@ -84,7 +93,7 @@ func (s *Store) Tree(ctx context.Context, img Image, kind TreeKind) (*Tree, erro
 }
 
 // makeTree unpacks the image's tree, unless another process has.
-func (s *Store) makeTree(ctx context.Context, img Image, kind TreeKind) error {
+func (s *Store) makeTree(ctx context.Context, img Image, kind TreeKind, progress func(done, total int64)) error {
 	if kind == Range && s.opts.RangeUnpack == nil {
 		return &NoRangeError{}
 	}
@@ -120,10 +129,24 @@ func (s *Store) makeTree(ctx context.Context, img Image, kind TreeKind) error {
 		Dest:     temp + "/" + treeRoot,
 		Limits:   s.opts.Limits,
 		Lock:     s.lockPath(lockCollection),
+		Progress: progress,
+		SizeFile: temp + "/" + sizeFile,
 	}
-	if err := s.runJob(ctx, kind, job); err != nil {
+	left, err := s.room(0)
+	if err == nil {
+		bounded := job.Limits.Bytes == 0 || job.Limits.Bytes > left
+		if bounded && left < math.MaxInt64 {
+			job.Limits.Bytes = max(left, 1) // zero would be the default
+		}
+		err = s.runJob(ctx, kind, job)
+		var limit *unpack.LimitError
+		if errors.As(err, &limit) && limit.Limit == unpack.LimitBytes && bounded {
+			err = fmt.Errorf("%w: %w", &QuotaError{Need: left + 1, Used: s.used(), Quota: left + s.used()}, err)
+		}
+	}
+	if err != nil {
 		// The job has removed what it made.
-		return errors.Join(err, os.Remove(temp))
+		return errors.Join(err, os.RemoveAll(temp))
 	}
 	if err := syncTree(temp); err != nil {
 		return err
@@ -156,9 +179,51 @@ func (s *Store) runJob(ctx context.Context, kind TreeKind, job unpack.Job) error
 		if s.opts.RangeUnpack == nil {
 			return &NoRangeError{}
 		}
-		return s.opts.RangeUnpack(ctx, job)
+		return s.runElsewhere(ctx, job)
 	}
 	return unpack.Run(ctx, job)
+}
+
+// runElsewhere runs the job in another process, and passes its progress on.
+func (s *Store) runElsewhere(ctx context.Context, job unpack.Job) error {
+	if job.Progress == nil {
+		return s.opts.RangeUnpack(ctx, job)
+	}
+	// In the tree's own folder it goes where that goes when this process is
+	// killed.
+	f, err := os.CreateTemp(filepath.Dir(job.Dest), "progress-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = discard(f, nil) }()
+	// The process has another id, in the caller's eyes.
+	if err := f.Chmod(0o666); err != nil {
+		return err
+	}
+	job.ProgressFile = f.Name()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(100 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				if have, total, ok := unpack.ReadProgress(f); ok {
+					job.Progress(have, total)
+				}
+			}
+		}
+	}()
+	err = s.opts.RangeUnpack(ctx, job)
+	close(stop)
+	<-done
+	if have, total, ok := unpack.ReadProgress(f); ok && err == nil {
+		job.Progress(have, total)
+	}
+	return err
 }
 
 // tempTree is how the temporary folder of a tree begins. Its kind tells Prune

@@ -2,9 +2,11 @@ package store_test
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -122,6 +124,33 @@ func TestTreesAtOnce(t *testing.T) {
 	wait.Wait()
 }
 
+// TestHalfMade looks at the temporary files while a tree is made elsewhere: what
+// is left when lpm is killed then has to be in the tree's own folder, which the
+// next to make the tree removes.
+func TestHalfMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	var during []string
+	run := func(_ context.Context, job unpack.Job) error {
+		if job.ProgressFile == "" {
+			t.Error("the job has no file for its progress")
+		}
+		entries, err := os.ReadDir(filepath.Join(dir, "tmp"))
+		for _, e := range entries {
+			during = append(during, e.Name())
+		}
+		return errors.Join(err, errors.New("cut short"))
+	}
+	s := reopen(t, dir, store.Options{RangeUnpack: run})
+	img := load(t, s, image(t, "hello"), "a:1")
+	if _, err := s.TreeWith(t.Context(), img, store.Range, func(int64, int64) {}); err == nil {
+		t.Fatal("a tree without a root")
+	}
+	if len(during) != 1 || !strings.HasPrefix(during[0], "range-"+img.Digest.Hex) {
+		t.Errorf("while the tree was made tmp had %q, want one folder of the tree", during)
+	}
+	wantEmptyTemp(t, s)
+}
+
 func TestRangeTree(t *testing.T) {
 	run := rangetest.Runner(t)
 	dir := filepath.Join(t.TempDir(), "store")
@@ -129,9 +158,13 @@ func TestRangeTree(t *testing.T) {
 	owned := File("var/data", "x").With(func(h *tar.Header) { h.Uid, h.Gid, h.Mode = 999, 998, 0o600 })
 	private := Dir("private").With(func(h *tar.Header) { h.Uid, h.Gid, h.Mode = 999, 998, 0o700 })
 	img := load(t, s, New(t, Gzip(t, Plain(t, owned, private, File("private/f", "")))), "a:1")
-	tr, err := s.Tree(t.Context(), img, store.Range)
+	var done, total int64
+	tr, err := s.TreeWith(t.Context(), img, store.Range, func(d, n int64) { done, total = d, n })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if done != total || total != img.Size {
+		t.Errorf("the progress ends at %d of %d, want %d", done, total, img.Size)
 	}
 	info, err := os.Stat(filepath.Join(tr.Path, "var/data"))
 	if err != nil {

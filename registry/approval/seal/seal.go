@@ -3,10 +3,10 @@
 // Reading an approval in full takes a JSON library of protocol buffers, X.509
 // and the store; a launch has no time for them. Package approval reads it once
 // and makes a [Seal] of it: the signed statement, its signature and the key,
-// with the state of the folders that make the key a trusted one. As long as
-// those are as they were, [Seal.Check] proves at each launch that a key trusted
-// now has signed just this image and manifest, and that the approval has not
-// ended. What could have revoked it is in the store's index: whoever keeps a
+// of each reviewer whose approval is needed, with the state of the folders that
+// say who is trusted. As long as those are as they were, [Seal.Check] proves at
+// each launch that the keys have signed just this image and manifest, and that
+// no approval has ended. What could have revoked it is in the store's index: whoever keeps a
 // seal keeps the index's digest with it.
 //
 // In doubt a check fails, and the approval is read in full again.
@@ -29,6 +29,19 @@ import (
 
 // Seal is an approval in the form in which it is checked again. It is data.
 type Seal struct {
+	// Statements are all that have to hold, at least one.
+	Statements []Statement
+	// Folders are the folders of trusted keys, and Files all files in them
+	// that say who is trusted.
+	Folders []Folder
+	Files   []File
+	// Image, Manifest and Permissions are the digests that the statement has
+	// to be of: the image, the artifact and the canonical permissions.
+	Image, Manifest, Permissions string
+}
+
+// Statement is one signed approval.
+type Statement struct {
 	// Payload is the in-toto statement, as it was signed.
 	Payload []byte
 	// Signature is over the DSSE pre-authentication encoding of the payload:
@@ -37,14 +50,12 @@ type Seal struct {
 	// Key is the public key: 32 bytes are of Ed25519 (RFC 8032), 65 a point
 	// on P-256, not compressed (SEC 1, 2.3.3).
 	Key []byte
-	// KeyFile is where the key was found, and KeyText what the file holds.
-	KeyFile string
-	KeyText []byte
-	// Folders are the folders of trusted keys.
-	Folders []Folder
-	// Image, Manifest and Permissions are the digests that the statement has
-	// to be of: the image, the artifact and the canonical permissions.
-	Image, Manifest, Permissions string
+}
+
+// File is a file as it was read.
+type File struct {
+	Path string
+	Text []byte
 }
 
 // Folder is the state of a folder of trusted keys.
@@ -104,15 +115,24 @@ type statement struct {
 
 // Check proves the approval once more. Every error is an [ErrStale].
 func (s *Seal) Check(now time.Time) error {
-	for _, check := range []func() error{s.trusted, s.signed, func() error { return s.inForce(now) }} {
-		if err := check(); err != nil {
+	if err := s.trusted(); err != nil {
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	if len(s.Statements) == 0 {
+		return fmt.Errorf("%w: nobody approved", ErrStale)
+	}
+	for _, one := range s.Statements {
+		if err := one.signed(); err != nil {
+			return fmt.Errorf("%w: %w", ErrStale, err)
+		}
+		if err := s.inForce(one, now); err != nil {
 			return fmt.Errorf("%w: %w", ErrStale, err)
 		}
 	}
 	return nil
 }
 
-// trusted proves that the key is where a trusted key has to be, still.
+// trusted proves that those are trusted who were, and nobody else.
 func (s *Seal) trusted() error {
 	for _, was := range s.Folders {
 		is, err := Look(was.Path)
@@ -123,19 +143,21 @@ func (s *Seal) trusted() error {
 			return fmt.Errorf("the trusted keys in %s have changed", was.Path)
 		}
 	}
-	info, err := os.Stat(s.KeyFile)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o002 != 0 || !info.Mode().IsRegular() {
-		return fmt.Errorf("everyone can change the key in %s", s.KeyFile)
-	}
-	text, err := os.ReadFile(s.KeyFile)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(text, s.KeyText) {
-		return fmt.Errorf("the key in %s is another", s.KeyFile)
+	for _, file := range s.Files {
+		info, err := os.Stat(file.Path)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o002 != 0 || !info.Mode().IsRegular() {
+			return fmt.Errorf("everyone can change %s", file.Path)
+		}
+		text, err := os.ReadFile(file.Path)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(text, file.Text) {
+			return fmt.Errorf("%s is another", file.Path)
+		}
 	}
 	return nil
 }
@@ -146,7 +168,7 @@ func Encoding(payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(PayloadType), PayloadType, len(payload), payload)
 }
 
-func (s *Seal) signed() error {
+func (s *Statement) signed() error {
 	message, valid := Encoding(s.Payload), false
 	switch len(s.Key) {
 	case ed25519.PublicKeySize:
@@ -166,9 +188,9 @@ func (s *Seal) signed() error {
 }
 
 // inForce proves that the statement is of the image and manifest, and holds.
-func (s *Seal) inForce(now time.Time) error {
+func (s *Seal) inForce(one Statement, now time.Time) error {
 	var t statement
-	if err := json.Unmarshal(s.Payload, &t); err != nil {
+	if err := json.Unmarshal(one.Payload, &t); err != nil {
 		return err
 	}
 	p := t.Predicate
