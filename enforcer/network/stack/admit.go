@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 
@@ -130,6 +131,31 @@ func byProtocol(protocol byte, payload []byte, whole bool, icmp tcpip.TransportP
 		}
 	}
 	return unsupported
+}
+
+// apart returns an accepted packet, whose headers have memory of their own if it is
+// long: the library copies the whole memory that they are in when it looks at them.
+func (a admission) apart(v *buffer.View) buffer.Buffer {
+	p := v.AsSlice()
+	if len(p) <= copySize {
+		return buffer.MakeWithView(v)
+	}
+	protocol := p[9]
+	if a.network == header.IPv6ProtocolNumber {
+		protocol = p[6]
+	}
+	all := a.headers + header.UDPMinimumSize
+	if tcpip.TransportProtocolNumber(protocol) == header.TCPProtocolNumber {
+		all = a.headers + int(p[a.headers+header.TCPDataOffset]>>4)*4
+	}
+	first := buffer.NewViewWithData(p[:all])
+	b := buffer.MakeWithView(first)
+	v.TrimFront(all)
+	// Where its memory is shared, nothing of what follows is copied to its end.
+	shared := first.Clone()
+	_ = b.Append(v) // fails only for that copy
+	shared.Release()
+	return b
 }
 
 // single says whether the address is of one host.

@@ -8,7 +8,7 @@ import "gvisor.dev/gvisor/pkg/tcpip"
 // need, and the more are open, the less have those that come.
 //
 // At the default limits all of them together hold 128 + 56 + 240 MiB in each
-// direction.
+// direction, and 16 MiB of what the relays hold (smallSize).
 const (
 	// largeBuffers is how many connections may have what Limits.Buffer says.
 	largeBuffers = 32

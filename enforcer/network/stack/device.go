@@ -35,8 +35,13 @@ const (
 // device is a packet socket on the other end of the container's interface, as a
 // link of the stack.
 type device struct {
-	file *os.File
-	raw  syscall.RawConn
+	socket *os.File
+	raw    syscall.RawConn
+	// readable is a set (epoll(7)) that has the socket alone, and waits only for
+	// packets. What the runtime waits for itself, it waits for to be writable as
+	// well, which this socket says it is whenever the container has taken a packet.
+	readable *os.File
+	ready    syscall.RawConn
 	// offload says that frames have a struct virtio_net_hdr before them
 	// (PACKET_VNET_HDR), with which checksums need not be computed.
 	offload bool
@@ -56,42 +61,78 @@ func newDevice(file *os.File) (*device, error) {
 		return nil, err
 	}
 	d := &device{}
-	var own int
-	if cerr := raw.Control(func(fd uintptr) { own, err = d.prepare(int(fd)) }); cerr != nil || err != nil {
+	if cerr := raw.Control(func(fd uintptr) { err = d.prepare(int(fd), file.Name()) }); cerr != nil || err != nil {
 		return nil, errors.Join(cerr, err)
-	}
-	d.file = os.NewFile(uintptr(own), file.Name())
-	if d.raw, err = d.file.SyscallConn(); err != nil {
-		d.file.Close()
-		return nil, err
 	}
 	return d, nil
 }
 
-// prepare returns a non-blocking duplicate of the descriptor, which the
-// runtime waits for along with sockets.
-func (d *device) prepare(fd int) (int, error) {
+// prepare looks at the descriptor, and opens a duplicate of it.
+func (d *device) prepare(fd int, name string) error {
 	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil || domain != unix.AF_PACKET {
-		return 0, errors.Join(errors.New("not a packet socket"), err)
+		return errors.Join(errors.New("not a packet socket"), err)
 	}
 	offload, err := unix.GetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	d.offload = offload != 0
 	if d.room, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil {
-		return 0, err
+		return err
 	}
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return 0, fmt.Errorf("duplicating the device's descriptor: %w", err)
+		return fmt.Errorf("duplicating the device's descriptor: %w", err)
 	}
-	if err := unix.SetNonblock(own, true); err != nil {
-		unix.Close(own)
-		return 0, err
+	return d.open(own, name)
+}
+
+// open takes a descriptor over, which does not block from then on.
+func (d *device) open(fd int, name string) error {
+	// The runtime waits for what does not block, so that this comes first.
+	err := unix.SetNonblock(fd, false)
+	d.socket = os.NewFile(uintptr(fd), name)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
 	}
-	return own, nil
+	if err == nil {
+		d.raw, err = d.socket.SyscallConn()
+	}
+	if err == nil {
+		err = d.openSet(fd, name)
+	}
+	if err != nil {
+		d.socket.Close()
+		return fmt.Errorf("preparing the device's descriptor: %w", err)
+	}
+	return nil
+}
+
+func (d *device) openSet(fd int, name string) error {
+	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	err = unix.EpollCtl(set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN})
+	if err == nil {
+		err = unix.SetNonblock(set, true)
+	}
+	if err != nil {
+		unix.Close(set)
+		return err
+	}
+	d.readable = os.NewFile(uintptr(set), name)
+	if d.ready, err = d.readable.SyscallConn(); err != nil {
+		d.readable.Close()
+	}
+	return err
+}
+
+// shut closes the device. Nothing is read by then.
+func (d *device) shut() {
+	d.readable.Close()
+	d.socket.Close()
 }
 
 // window is the buffer of a connection that lets the container send at once, which
@@ -137,38 +178,41 @@ func (d *device) head(space []byte) []byte {
 }
 
 // stop ends receive.
-func (d *device) stop() { _ = d.file.SetReadDeadline(time.Unix(1, 0)) }
+func (d *device) stop() { _ = d.readable.SetReadDeadline(time.Unix(1, 0)) }
 
 func (d *device) read(head, packet []byte) (n int, err error) {
-	rerr := d.raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = unix.Readv(int(fd), [][]byte{head, packet})
-			n = max(0, n-len(head))
-			switch err {
-			case unix.EINTR:
-			case unix.EINVAL, unix.ENETDOWN:
-				// A frame that has no virtio_net_hdr, and is gone; an
-				// interface that the container has taken down.
-			default:
-				return err != unix.EAGAIN
-			}
-		}
+	rerr := d.ready.Read(func(uintptr) bool {
+		cerr := d.raw.Control(func(fd uintptr) { n, err = readFrame(int(fd), head, packet) })
+		err = errors.Join(cerr, err)
+		return !errors.Is(err, unix.EAGAIN)
 	})
 	if rerr != nil {
 		return 0, rerr
 	}
-	return max(n, 0), err
+	return n, err
+}
+
+// readFrame returns the length of the packet.
+func readFrame(fd int, head, packet []byte) (int, error) {
+	for {
+		n, err := readv(fd, head, packet)
+		// A frame that has no virtio_net_hdr, and is gone; an interface that
+		// the container has taken down.
+		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENETDOWN) {
+			return max(0, n-len(head)), err
+		}
+	}
 }
 
 // deliver hands an admitted packet, which it takes over, to the stack.
-func (d *device) deliver(network tcpip.NetworkProtocolNumber, v *buffer.View) {
+func (d *device) deliver(a admission, v *buffer.View) {
 	d.mu.RLock()
 	dispatcher := d.dispatcher
 	d.mu.RUnlock()
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: a.apart(v)})
 	defer pkt.DecRef()
 	if dispatcher != nil {
-		dispatcher.DeliverNetworkPacket(network, pkt)
+		dispatcher.DeliverNetworkPacket(a.network, pkt)
 	}
 }
 
@@ -194,12 +238,12 @@ func (d *device) write(pkt *stack.PacketBuffer) tcpip.Error {
 		}
 		encodeFrame(head[len(head)-frameHeader:], pkt)
 		var room [8][]byte
-		_, err = unix.Writev(int(fd), append(append(room[:0], head), pkt.AsSlices()...))
+		_, err = writev(int(fd), append(append(room[:0], head), pkt.AsSlices()...)...)
 	})
 	switch {
 	case cerr != nil:
 		return &tcpip.ErrClosedForSend{}
-	case err == unix.EAGAIN || err == unix.ENOBUFS:
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS):
 		return &tcpip.ErrNoBufferSpace{}
 	case err != nil:
 		return &tcpip.ErrInvalidEndpointState{}

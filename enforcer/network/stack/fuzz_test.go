@@ -50,8 +50,8 @@ func newFuzzed(t testing.TB) *Stack {
 		t.Fatal(err)
 	}
 	nowhere := os.NewFile(uintptr(pair[1]), "nowhere")
-	d := &device{file: os.NewFile(uintptr(pair[0]), "device"), offload: true}
-	if d.raw, err = d.file.SyscallConn(); err != nil {
+	d := &device{offload: true}
+	if err := d.open(pair[0], "device"); err != nil {
 		t.Fatal(err)
 	}
 	limits, err := Limits{}.complete()

@@ -20,8 +20,8 @@ import (
 //
 // Each direction moves them in one copy: from the host's socket into the memory of
 // the segments that are sent, and from the memory of received ones into the host's
-// socket. A direction holds nothing while it waits, and reads no more than the
-// other side takes.
+// socket. Of what the host sends, a small beginning is copied once more, and may be
+// held until the container takes it; else a direction holds nothing while it waits.
 type relay struct {
 	ep    tcpip.Endpoint
 	queue *waiter.Queue
@@ -112,8 +112,9 @@ func (r *relay) down() error {
 			terr tcpip.Error
 		)
 		err := r.raw.Read(func(fd uintptr) bool {
-			source.start(int(fd))
-			n, terr = r.ep.Write(source, tcpip.WriteOptions{})
+			if source.start(int(fd)); source.Len() > 0 {
+				n, terr = r.ep.Write(source, tcpip.WriteOptions{})
+			}
 			return !errors.Is(source.err, unix.EAGAIN)
 		})
 		r.stack.counts.down.Add(uint64(n))
@@ -210,27 +211,62 @@ func keepAlive(ep tcpip.Endpoint) {
 
 // hostReader gives an endpoint what the host's socket has, without waiting.
 type hostReader struct {
-	fd, left int
+	fd int
+	// begun is the beginning of what there is, read already, of room. What the
+	// endpoint does not take of it stays there; left is in the socket.
+	begun []byte
+	room  *[smallSize]byte
+	left  int
 	// err is io.EOF at the end of the stream, and EAGAIN if there is nothing yet.
 	err error
 }
 
-// pieceSize is the most that is read from the host's socket at once, in bytes.
-const pieceSize = 256 << 10
+const (
+	// smallSize is how many bytes are read from the host's socket without
+	// asking how many there are. It is kept for connections that wait for their
+	// container.
+	smallSize = 4 << 10
+	// pieceSize is the most that is read at once, in bytes.
+	pieceSize = 256 << 10
+)
+
+// rooms has the rooms of those who read nothing at the moment.
+var rooms = sync.Pool{New: func() any { return new([smallSize]byte) }}
 
 // start asks how much there is, so that no more memory is taken than is filled.
 func (h *hostReader) start(fd int) {
-	*h = hostReader{fd: fd}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-	// Nothing, the end, or an error: a read of one byte tells which.
-	h.left = 1
-	if err == nil {
-		h.left = max(1, min(n, pieceSize))
+	h.fd, h.left, h.err = fd, 0, nil
+	if len(h.begun) > 0 {
+		return
+	}
+	if h.room == nil {
+		h.room = rooms.Get().(*[smallSize]byte)
+	}
+	n, err := read(fd, h.room[:])
+	switch {
+	case err != nil:
+		h.err = err
+	case n == 0:
+		h.err = io.EOF
+	case n == smallSize:
+		// An error is what the next read tells.
+		h.left, _ = available(fd)
+		h.left = max(0, min(h.left, pieceSize))
+	}
+	h.begun = h.room[:n]
+	h.release()
+}
+
+// release gives the room back that nothing is in.
+func (h *hostReader) release() {
+	if len(h.begun) == 0 && h.room != nil {
+		rooms.Put(h.room)
+		h.room = nil
 	}
 }
 
 // Len is of tcpip.Payloader.
-func (h *hostReader) Len() int { return h.left }
+func (h *hostReader) Len() int { return len(h.begun) + h.left }
 
 // Read is of io.Reader. It gives all that Len has promised, or fails: the endpoint
 // would ask forever after an end of what it reads.
@@ -238,7 +274,12 @@ func (h *hostReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := ignoringEINTR(unix.Read, h.fd, p[:min(len(p), h.left)])
+	if n := copy(p, h.begun); n > 0 {
+		h.begun = h.begun[n:]
+		h.release()
+		return n, nil
+	}
+	n, err := read(h.fd, p[:min(len(p), h.left)])
 	switch {
 	case err != nil:
 		h.err = err
@@ -259,21 +300,12 @@ type hostWriter struct {
 
 // Write is of io.Writer.
 func (h *hostWriter) Write(p []byte) (int, error) {
-	n, err := ignoringEINTR(unix.Write, h.fd, p)
-	n = max(n, 0)
+	n, err := write(h.fd, p)
 	if err == nil && n < len(p) {
 		err = unix.EAGAIN
 	}
 	h.err = err
 	return n, err
-}
-
-func ignoringEINTR(call func(int, []byte) (int, error), fd int, p []byte) (n int, err error) {
-	for {
-		if n, err = call(fd, p); !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
 }
 
 // add returns how many there were before.

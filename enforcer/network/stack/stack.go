@@ -119,7 +119,7 @@ func newStack(o Options, limits Limits, d *device) (*Stack, error) {
 	s.echo = newFlows(limits.EchoFlows)
 	if err := s.build(); err != nil {
 		s.cancel()
-		d.file.Close()
+		d.shut()
 		return nil, err
 	}
 	s.start()
@@ -176,7 +176,7 @@ func (s *Stack) receive(v *buffer.View) {
 	switch a.verdict {
 	case accepted:
 		s.counts.packets.Add(1)
-		s.device.deliver(a.network, v)
+		s.device.deliver(a, v)
 		return
 	case echo:
 		s.handleEcho(a, v.AsSlice())
@@ -204,7 +204,7 @@ func (s *Stack) Close() error {
 	s.abortAll()
 	s.net.Close()
 	s.net.Wait()
-	s.device.file.Close()
+	s.device.shut()
 	if s.failed != nil {
 		return fmt.Errorf("reading the container's network device: %w", s.failed)
 	}
