@@ -51,6 +51,8 @@ func (b *bench) launch(ctx context.Context) error {
 		{"runc", b.runc(bare)},
 		{"runc, filter", b.runc(filtered)},
 		{"C floor", command{args: []string{b.floor, tree, "/bin/true"}}},
+		{"Go floor", command{args: []string{b.goFloor, tree, "/bin/true"}}},
+		{"Go that does nothing", command{args: []string{b.goFloor}}},
 		{"no container", command{args: []string{filepath.Join(tree, "bin/true")}}},
 	}
 	c := &comparison{

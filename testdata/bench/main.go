@@ -26,14 +26,15 @@ import (
 
 // bench is what the comparisons need to know.
 type bench struct {
-	lpm    string // the program
-	floor  string // the compiled floor
-	needed string // the calls that applications' own tests require
-	docker string // Docker's default profile
-	caller string // the compiled program that makes calls
-	images string // the folder of the test images
-	work   string // an empty folder for what is made on the way
-	rounds int    // how often each launcher has its turn
+	lpm     string // the program
+	floor   string // the compiled floor
+	goFloor string // the same in Go
+	needed  string // the calls that applications' own tests require
+	docker  string // Docker's default profile
+	caller  string // the compiled program that makes calls
+	images  string // the folder of the test images
+	work    string // an empty folder for what is made on the way
+	rounds  int    // how often each launcher has its turn
 
 	proposals map[string]*manifest.Manifest // by image
 }
@@ -82,6 +83,7 @@ func main() {
 	}
 	flag.StringVar(&b.lpm, "lpm", "", "the lpm `program`")
 	flag.StringVar(&b.floor, "floor", "", "the compiled floor")
+	flag.StringVar(&b.goFloor, "gofloor", "", "the floor that is a Go program")
 	flag.StringVar(&b.caller, "caller", "", "the compiled program that makes calls")
 	flag.StringVar(&b.needed, "required", "", "the `file` with the calls that applications' own tests require")
 	flag.StringVar(&b.docker, "docker", "", "the `file` with Docker's default profile")
