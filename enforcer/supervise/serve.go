@@ -57,6 +57,7 @@ func Serve(ctx context.Context, c Container, policy Policy) (Stats, error) {
 	// kernel can wake the caller on the same processor.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer prompt()()
 
 	s := &server{fd: int(c.Listener.Fd()), container: c, policy: policy, stop: -1, process: -1}
 	if c.Process != nil {
