@@ -314,8 +314,11 @@ func (w *cueWriter) resources() {
 		{"memory", r.Memory}, {"pids", r.PIDs}, {"milliCPU", r.MilliCPU}, {"ioWeight", r.IOWeight},
 		{"openFiles", r.OpenFiles}, {"fileSize", r.FileSize},
 	} {
-		if bound.value != 0 {
-			w.printf("\t%s: %d // %s\n", bound.name, bound.value, line(w.proposal.at["resources."+bound.name].Text))
+		switch why := line(w.proposal.at["resources."+bound.name].Text); {
+		case bound.value != 0:
+			w.printf("\t%s: %d // %s\n", bound.name, bound.value, why)
+		case why != "":
+			w.printf("\t// %s: %s\n", bound.name, why)
 		}
 	}
 	w.printf("}\n")

@@ -7,8 +7,8 @@ import (
 )
 
 // The bounds are twice the peaks, for a peak is what was watched and not the
-// worst there is; what is written to a writable path is memory too. Processor
-// time is left alone: too little of it makes a program slow, not safe.
+// worst there is; what is written to a writable path is memory too. Of processor time
+// the peak is told and nothing proposed: too little makes a program slow, not safe.
 const (
 	leastMemory = 32 << 20
 	morePIDs    = 8
@@ -17,11 +17,12 @@ const (
 
 // resources proposes bounds from the peaks.
 func (p *proposer) resources() {
-	var memory, pids int64
+	var memory, pids, cpu int64
 	var files uint64
 	for _, r := range p.records {
 		memory = max(memory, r.Peaks.Memory+r.Peaks.Written)
 		pids = max(pids, r.Peaks.PIDs)
+		cpu = max(cpu, r.Peaks.MilliCPU)
 		for _, l := range r.Limits {
 			if l.Resource == "nofile" {
 				files = max(files, l.Value)
@@ -39,6 +40,11 @@ func (p *proposer) resources() {
 		bounds.PIDs = 2*pids + morePIDs
 		p.at["resources.pids"] = Explanation{
 			Basis: Inferred, Text: fmt.Sprintf("twice the peak of %d processes and threads, and %d more", pids, morePIDs),
+		}
+	}
+	if cpu > 0 {
+		p.at["resources.milliCPU"] = Explanation{
+			Basis: Observed, Text: fmt.Sprintf("not bounded; at most %d thousandths of a processor were used at a time", cpu),
 		}
 	}
 	if files > 0 && files <= mostFiles {
