@@ -8,6 +8,7 @@ import (
 
 	"github.com/least-privilege/lpm/analyzer/evidence"
 	"github.com/least-privilege/lpm/enforcer/plan"
+	"github.com/least-privilege/lpm/enforcer/supervise"
 	"golang.org/x/sys/unix"
 )
 
@@ -128,8 +129,21 @@ func (r *Recorder) forgetPath(c call, name string, kind uint32, moves bool) {
 	r.moving.begin(name, c.now)
 }
 
+// look finds what an absolute path leads to, and keeps it for the checks that the
+// same call takes.
+func (r *Recorder) look(c call, name string, follow bool) (supervise.Place, error) {
+	p, err := c.Find(name, follow)
+	if r.found = (supervise.Place{}); err == nil && p.Err == nil {
+		r.found = p
+	}
+	return p, err
+}
+
 // stat describes what an absolute path without links leads to.
 func (r *Recorder) stat(c call, name string) (file, error) {
+	if r.found.Path == name {
+		return fileOf(r.found), nil
+	}
 	p, err := c.Find(name, false)
 	if err == nil {
 		err = p.Err

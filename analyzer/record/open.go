@@ -82,7 +82,7 @@ func (r *Recorder) noteOpen(c call, o opening, name string) (supervise.Place, er
 		return supervise.Place{}, nil // a descriptor opened again: a pipe, a socket
 	}
 	follow := o.flags&unix.O_NOFOLLOW == 0 && o.flags&(unix.O_CREAT|unix.O_EXCL) != unix.O_CREAT|unix.O_EXCL
-	p, err := c.Find(name, follow)
+	p, err := r.look(c, name, follow)
 	if err != nil || !path.IsAbs(p.Path) {
 		return p, err
 	}

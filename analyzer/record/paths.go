@@ -168,7 +168,7 @@ func (r *Recorder) find(c call, u pathUse) (supervise.Place, error) {
 	if err != nil || !path.IsAbs(name) {
 		return supervise.Place{}, err
 	}
-	return c.Find(name, u.follow)
+	return r.look(c, name, u.follow)
 }
 
 // noteLook notes what a look at a path takes.
@@ -190,7 +190,7 @@ func (r *Recorder) noteLook(c call, u pathUse) error {
 		return nil
 	}
 	r.facts.collect()
-	p, err := c.Find(name, u.follow)
+	p, err := r.look(c, name, u.follow)
 	if err == nil && path.IsAbs(p.Path) {
 		err = r.checkAccess(c, p.Path, u.bits, false)
 	}

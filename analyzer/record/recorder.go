@@ -61,8 +61,11 @@ type Recorder struct {
 	threads threads
 	uses    uses
 	moving  moving
-	askers  map[string]bool // programs that ask for names
-	starts  starts
+	// found is what the present call's path leads to; its Path is empty where
+	// nothing was found yet.
+	found  supervise.Place
+	askers map[string]bool // programs that ask for names
+	starts starts
 	// probes are the processes of health checks.
 	probes map[int]bool
 	// observing is not nil where another recorder tells this one what it has
@@ -166,6 +169,7 @@ func (r *Recorder) decide(auditArch uint32, number int, c call) supervise.Verdic
 	if !known {
 		return supervise.Verdict{}
 	}
+	r.found = supervise.Place{}
 	r.noteValues(note, c)
 	if isStart(c.name) {
 		r.noteStart()

@@ -301,6 +301,19 @@ func TestGroupsCount(t *testing.T) {
 	}
 }
 
+// TestLooksOnce holds that what an opened path leads to is looked at once, also for
+// the check of who may.
+func TestLooksOnce(t *testing.T) {
+	c := newContainer()
+	r := start(t, options(), c)
+	here := uint64(0xffffff9c) // AT_FDCWD
+	c.make(t, r, "openat", here, c.text("/etc/passwd"), 0)
+	c.files["/etc/hosts"], c.found = c.files["/etc/passwd"], 0
+	if c.make(t, r, "openat", here, c.text("/etc/hosts"), 0); c.found != 1 {
+		t.Errorf("looked at %d paths, for one in a folder that is known", c.found)
+	}
+}
+
 // TestRepeats holds that a use of a path is looked into once, until something
 // happens to the path, and counted each time.
 func TestRepeats(t *testing.T) {
