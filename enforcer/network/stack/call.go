@@ -19,7 +19,7 @@ func write(fd int, p []byte) (int, error) {
 	return transfer(unix.SYS_WRITE, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p))
 }
 
-// readv and writev take as many parts as a vector has places.
+// readv and writev take at most 1,024 parts (IOV_MAX).
 
 func readv(fd int, parts ...[]byte) (int, error) { return vectored(unix.SYS_READV, fd, parts) }
 

@@ -1,5 +1,5 @@
-// Gofloor TREE PROGRAM ARG... takes the steps of ../floor/floor.c as a Go program, for
-// the floor below which no launcher in Go gets.
+// Gofloor TREE PROGRAM ARG... takes the steps of ../floor/floor.c as a Go program that
+// forks: the floor of launchers in Go that start so.
 //
 // Without arguments it does nothing, and takes what Go itself does.
 //
