@@ -182,8 +182,9 @@ func (d *device) stop() { _ = d.readable.SetReadDeadline(time.Unix(1, 0)) }
 
 func (d *device) read(head, packet []byte) (n int, err error) {
 	rerr := d.ready.Read(func(uintptr) bool {
-		cerr := d.raw.Control(func(fd uintptr) { n, err = readFrame(int(fd), head, packet) })
-		err = errors.Join(cerr, err)
+		if cerr := d.raw.Control(func(fd uintptr) { n, err = readFrame(int(fd), head, packet) }); cerr != nil {
+			err = cerr
+		}
 		return !errors.Is(err, unix.EAGAIN)
 	})
 	if rerr != nil {
