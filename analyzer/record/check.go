@@ -132,11 +132,22 @@ func (r *Recorder) forgetPath(c call, name string, kind uint32, moves bool) {
 // look finds what an absolute path leads to, and keeps it for the checks that the
 // same call takes.
 func (r *Recorder) look(c call, name string, follow bool) (supervise.Place, error) {
-	p, err := c.Find(name, follow)
+	p, err := r.findPlace(c, name, follow)
 	if r.found = (supervise.Place{}); err == nil && p.Err == nil {
 		r.found = p
 	}
 	return p, err
+}
+
+// findPlace finds what an absolute path leads to, by a folder that is open where
+// all processes see the same.
+func (r *Recorder) findPlace(c call, name string, follow bool) (supervise.Place, error) {
+	if r.common.view && r.common.root != nil && !r.moving.covers(name, c.now) {
+		if p, ok := r.folders.find(int(r.common.root.Fd()), name, follow, c.now); ok {
+			return p, nil
+		}
+	}
+	return c.Find(name, follow)
 }
 
 // stat describes what an absolute path without links leads to.
@@ -144,7 +155,7 @@ func (r *Recorder) stat(c call, name string) (file, error) {
 	if r.found.Path == name {
 		return fileOf(r.found), nil
 	}
-	p, err := c.Find(name, false)
+	p, err := r.findPlace(c, name, false)
 	if err == nil {
 		err = p.Err
 	}

@@ -75,6 +75,7 @@ func (r *Recorder) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.common.view = false
+	r.folders.close()
 	r.common.root.Close() // of nil it is an error, and nothing else
 	r.world.leave()
 }

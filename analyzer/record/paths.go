@@ -212,6 +212,10 @@ func (r *Recorder) noteUse(c call, u pathUse, p supervise.Place) error {
 		r.forgetChecks(c)
 	}
 	switch u.access {
+	case evidence.MakeDir, evidence.Create, evidence.Remove, evidence.Rename:
+		r.folders.forgetBelow(name)
+	}
+	switch u.access {
 	case evidence.Metadata:
 		if err := r.checkAccess(c, name, 0, false); err != nil {
 			return err

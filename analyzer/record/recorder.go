@@ -60,6 +60,7 @@ type Recorder struct {
 	common  common
 	threads threads
 	uses    uses
+	folders openFolders
 	moving  moving
 	// found is what the present call's path leads to; its Path is empty where
 	// nothing was found yet.

@@ -195,9 +195,23 @@ func (c *Call) String(addr uint64, max int) (string, error) {
 
 // FD returns what descriptor fd of the calling process is, as the link in
 // /proc/PID/fd says: a path, "socket:[…]", "anon_inode:…". The link itself is
-// only the process's own to read, whose id may be another than the caller's,
-// so that a copy of the descriptor is looked at.
+// only the process's own to read, whose id may be another than the caller's:
+// then a copy of the descriptor is looked at.
 func (c *Call) FD(fd int32) (string, error) {
+	link, err := os.Readlink(c.proc("fd/" + strconv.Itoa(int(fd))))
+	if errors.Is(err, unix.EACCES) {
+		return c.linkOfCopy(fd)
+	}
+	if errors.Is(err, unix.ENOENT) {
+		err = unix.EBADF // or the process is gone
+	}
+	if err = c.check(err); err != nil {
+		return "", fmt.Errorf("looking up descriptor %d of the calling process: %w", fd, err)
+	}
+	return link, nil
+}
+
+func (c *Call) linkOfCopy(fd int32) (string, error) {
 	copied, err := c.TakeFD(fd)
 	if err != nil {
 		return "", err

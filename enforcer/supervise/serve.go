@@ -218,10 +218,12 @@ func (s *server) wait(p []unix.PollFd) error {
 
 // waitAtHand reports whether one of the descriptors became ready within that
 // time. The runtime interrupts it when it needs the thread, as for a garbage
-// collection, and gets it between two rounds.
+// collection, and gets it between two rounds. What is left of the time the kernel
+// writes back (ppoll(2), "C library/kernel differences"), so that no clock is read
+// for it.
 func (s *server) waitAtHand(p []unix.PollFd) bool {
-	for until := time.Now().Add(atHand); ; {
-		left := unix.NsecToTimespec(max(0, int64(time.Until(until))))
+	left := unix.NsecToTimespec(atHand.Nanoseconds())
+	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(unsafe.Pointer(&left)), 0, 0, 0)
 		if errno != unix.EINTR {
 			return errno == 0 && n > 0
