@@ -134,7 +134,6 @@ func (p *proposer) filesystem() {
 		w.why = both(w.why, f.seen)
 		folders[folder] = w
 	}
-	size := p.room()
 	list := collapse(folders)
 	if left := len(list) - maxWritable; left > 0 {
 		p.warn("%s more written to than a manifest can name; the first %d are proposed", count(left, "folder"), maxWritable)
@@ -149,9 +148,9 @@ func (p *proposer) filesystem() {
 		w.why.Text = what + " changed" + p.by(w.why.Programs)
 		writable := &p.manifest.Filesystem.Writable
 		entry := manifest.WritablePath{Path: w.path}
-		if size > 0 && w.path != sharedMemory {
+		if size, why := p.roomFor(w.path); size > 0 {
 			entry.Size = size
-			w.why.Text += "; size is " + p.at[sizeOfWritable].Text
+			w.why.Text += "; size is " + why
 		}
 		entry.Note = p.explain("filesystem.writable", len(*writable), w.why)
 		*writable = append(*writable, entry)

@@ -20,7 +20,7 @@ func (p *proposer) resources() {
 	var memory, pids, cpu int64
 	var files uint64
 	for _, r := range p.records {
-		memory = max(memory, r.Peaks.Memory+r.Peaks.Written)
+		memory = max(memory, r.Peaks.Memory+r.Peaks.Written+r.Peaks.Shared)
 		pids = max(pids, r.Peaks.PIDs)
 		cpu = max(cpu, r.Peaks.MilliCPU)
 		for _, l := range r.Limits {

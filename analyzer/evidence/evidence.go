@@ -302,6 +302,8 @@ type Peaks struct {
 	Memory int64 `json:"memory"`
 	// Written is what the writable root held, in bytes.
 	Written int64 `json:"written"`
+	// Shared is what /dev/shm held, in bytes.
+	Shared int64 `json:"shared,omitempty"`
 	// PIDs is processes and threads.
 	PIDs int64 `json:"pids"`
 	// MilliCPU is processor time between two samples, in thousandths of

@@ -32,7 +32,7 @@ func (r *Record) Validate() error {
 	default:
 		c.that(false, "identity.mode: %q is not an identity mode", r.Identity.Mode)
 	}
-	c.that(r.Peaks.Memory >= 0 && r.Peaks.Written >= 0 && r.Peaks.PIDs >= 0 && r.Peaks.MilliCPU >= 0, "peaks: negative")
+	c.that(r.Peaks.Memory >= 0 && r.Peaks.Written >= 0 && r.Peaks.Shared >= 0 && r.Peaks.PIDs >= 0 && r.Peaks.MilliCPU >= 0, "peaks: negative")
 
 	for i, call := range r.Calls {
 		at := fmt.Sprintf("calls[%d]", i)

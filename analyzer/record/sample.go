@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,11 @@ import (
 // sample is what all processes of a container use at one moment.
 type sample struct {
 	// resident counts a page that several processes have for each of them,
-	// memory once for all; memory is 0 where it was not looked at.
-	resident, memory, written, pids int64
-	cpu                             time.Duration // since each process's start
+	// memory once for all; memory is 0 where it was not looked at. written is
+	// what the root holds, shared what /dev/shm does.
+	resident, memory, written, shared, pids int64
+
+	cpu time.Duration // since each process's start
 }
 
 // share is how much of its time a sampler may spend on samples, as a divisor.
@@ -71,6 +74,7 @@ func (r *Recorder) keep(s sample, used, since time.Duration) {
 	defer r.mu.Unlock()
 	r.peaks.Memory = max(r.peaks.Memory, s.memory)
 	r.peaks.Written = max(r.peaks.Written, s.written)
+	r.peaks.Shared = max(r.peaks.Shared, s.shared)
 	r.peaks.PIDs = max(r.peaks.PIDs, s.pids)
 	// A shorter time than a clock tick measures nothing.
 	if since >= 10*time.Millisecond {
@@ -88,20 +92,17 @@ func take(first int, more []int, peak int64) (sample, error) {
 		return s, err
 	}
 	all := []int{first}
-	var st unix.Statfs_t
-	switch err := unix.Statfs(fmt.Sprintf("/proc/%d/root", first), &st); {
-	case errors.Is(err, unix.EACCES):
-		// The process has changed its ids and not executed the program yet,
-		// so that nothing can have been written. After that, the owner of
-		// its namespace may look.
-	case err != nil:
-		return s, fmt.Errorf("asking for the size of what the container wrote: %w", err)
+	root := fmt.Sprintf("/proc/%d/root", first)
+	var err error
 	// Only of a root on memory is it the container alone that fills it; an
 	// overlay reports its upper layer's file system.
-	case st.Type == unix.TMPFS_MAGIC || st.Type == unix.OVERLAYFS_SUPER_MAGIC:
-		s.written = int64(st.Blocks-st.Bfree) * st.Bsize
+	if s.written, err = held(root, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC); err != nil {
+		return s, fmt.Errorf("asking for the size of what the container wrote: %w", err)
 	}
-	err := others(first, more, func(pid int) {
+	if s.shared, err = held(root+"/dev/shm", unix.TMPFS_MAGIC); err != nil {
+		return s, fmt.Errorf("asking for the size of the container's shared memory: %w", err)
+	}
+	err = others(first, more, func(pid int) {
 		if s.add(pid) == nil {
 			all = append(all, pid)
 		}
@@ -118,6 +119,26 @@ func take(first int, more []int, peak int64) (sample, error) {
 		}
 	}
 	return s, nil
+}
+
+// held returns how many bytes are in use in the file system that a path of the
+// container's is on, if that is of one of the types, and otherwise 0.
+func held(name string, types ...int64) (int64, error) {
+	var st unix.Statfs_t
+	switch err := unix.Statfs(name, &st); {
+	case errors.Is(err, unix.EACCES):
+		// The process has changed its ids and not executed the program yet,
+		// so that nothing can have been written. After that, the owner of
+		// its namespace may look.
+		return 0, nil
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return 0, nil // nothing is there; a process that is gone is missed below
+	case err != nil:
+		return 0, err
+	case !slices.Contains(types, st.Type):
+		return 0, nil
+	}
+	return int64(st.Blocks-st.Bfree) * st.Bsize, nil
 }
 
 // maxSampled bounds the work of one sample in a container full of processes.

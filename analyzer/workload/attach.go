@@ -83,8 +83,8 @@ func Attach(ctx context.Context, s *store.Store, a Attachment) (*Outcome, error)
 		return nil, err
 	}
 	o.Warnings = append(o.Warnings, pastRecorder(o.Record)...)
-	// What its file system holds is not what it has written.
-	o.Record.Peaks.Written = 0
+	// What its file systems hold is not what it has written.
+	o.Record.Peaks.Written, o.Record.Peaks.Shared = 0, 0
 	cache, err := s.PreparedDir(cacheKey(a.Image))
 	if err != nil {
 		return nil, err

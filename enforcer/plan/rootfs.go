@@ -184,9 +184,12 @@ func (b *builder) deviceFiles() error {
 	if b.Mode == Record || b.grantsDevice(ptmx) {
 		b.attachIn(about, b.newTerminals(about), devFD, "pts")
 	}
-	m := b.newFS(about, "tmpfs", attrData, [2]string{"size", strconv.Itoa(manifest.DefaultWritableSize)},
-		[2]string{"nr_inodes", inodes(manifest.DefaultWritableSize)}, [2]string{"mode", "1777"})
-	b.attachIn(about, m, devFD, "shm")
+	room := [][2]string{{"size", strconv.Itoa(manifest.DefaultWritableSize)}, {"nr_inodes", inodes(manifest.DefaultWritableSize)}}
+	if b.Mode == Record {
+		// What a manifest will have to grant is still to be found out.
+		room = [][2]string{{"size", "25%"}}
+	}
+	b.attachIn(about, b.newFS(about, "tmpfs", attrData, append(room, [2]string{"mode", "1777"})...), devFD, "shm")
 	if b.Mode == Record {
 		return nil
 	}

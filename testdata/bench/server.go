@@ -110,11 +110,12 @@ func (s server) wait(ctx context.Context, served bool) error {
 }
 
 // inTree is a command in an image's tree, in a container of the same kind that
-// nothing is refused or watched in.
+// nothing is refused or watched in. It has one user, who is not root there: a
+// server that is root wants to become another.
 func inTree(tree, dir string, command ...string) []string {
 	return append([]string{
-		"bwrap", "--unshare-user", "--unshare-pid", "--die-with-parent", "--bind", tree, "/",
-		"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", dir,
+		"bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--die-with-parent",
+		"--bind", tree, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", dir,
 	}, command...)
 }
 
