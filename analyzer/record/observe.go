@@ -219,6 +219,13 @@ func (r *Recorder) ObserveSignal(call string, number uint64, to evidence.Target,
 	r.noteSent(call, int(number), to, r.moment(by, at, count))
 }
 
+// ObserveProcesses notes that there were so many processes and threads at a time.
+func (r *Recorder) ObserveProcesses(n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peaks.PIDs = max(r.peaks.PIDs, n)
+}
+
 // ObserveAnswer notes what a message says that came from a name server's port.
 func (r *Recorder) ObserveAnswer(message []byte, by Doer, at time.Duration, count uint64) {
 	r.mu.Lock()

@@ -19,7 +19,7 @@ func (r *Recorder) drain() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, one := range []func() error{r.drainNames, r.drainCounts, r.drainChecks, r.drainLosses} {
+	for _, one := range []func() error{r.drainNames, r.drainCounts, r.drainChecks, r.drainLosses, r.drainPeak} {
 		if err := one(); err != nil {
 			return fmt.Errorf("reading what the kernel's programs have counted: %w", err)
 		}
@@ -110,7 +110,7 @@ func (r *Recorder) noteCheck(key checkKey, first, count uint64) {
 // drainLosses adds what is missing.
 func (r *Recorder) drainLosses() error {
 	total := r.kernel.missed() + r.broken
-	for which := range counters {
+	for which := range losses {
 		var n uint64
 		if err := r.maps.counters.Lookup(uint32(which), &n); err != nil {
 			return err
@@ -121,6 +121,17 @@ func (r *Recorder) drainLosses() error {
 		r.record.AddLost(total - r.lost)
 		r.lost = total
 	}
+	return nil
+}
+
+// drainPeak notes how many processes and threads there were at the most, beside
+// those that the watching began with.
+func (r *Recorder) drainPeak() error {
+	var n int64
+	if err := r.maps.counters.Lookup(uint32(most), &n); err != nil {
+		return err
+	}
+	r.record.ObserveProcesses(r.first + n)
 	return nil
 }
 

@@ -76,6 +76,10 @@ func recorded(t *testing.T, n sizes, script string) *evidence.Record {
 	if all := r.maps.tasks.Iterate(); all.Next(&pid, &left) || all.Err() != nil {
 		t.Errorf("process %d has not been forgotten: %+v, %v", pid, left, all.Err())
 	}
+	var still int64
+	if err := r.maps.counters.Lookup(uint32(alive), &still); err != nil || still != 0 {
+		t.Errorf("%d processes and threads are taken to be there still, %v", still, err)
+	}
 	seen, err := r.Record()
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +110,20 @@ func count(r *evidence.Record, name string) uint64 {
 		}
 	}
 	return 0
+}
+
+// TestAsRootPeak: all processes that there were at a time are counted, however
+// short that was, and no others.
+func TestAsRootPeak(t *testing.T) {
+	r := recorded(t, enough(), `mkfifo f; exec 3<>f
+for i in $(seq 20); do read x <&3 & done
+for i in $(seq 20); do echo >&3; done
+wait
+for i in $(seq 40); do true | true; done`)
+	// The shell, twenty that wait for a line, and the second seq.
+	if r.Lost > 0 || r.Peaks.PIDs != 22 {
+		t.Errorf("lost %d, at most %d processes at a time, not 22", r.Lost, r.Peaks.PIDs)
+	}
 }
 
 func TestAsRootCounts(t *testing.T) {

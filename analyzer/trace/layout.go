@@ -10,7 +10,7 @@ import (
 // layout is where in the kernel's structures the things are that the programs
 // look at, in bytes.
 type layout struct {
-	taskTGID, taskMM, taskFS, taskFiles, taskCred, taskRealCred, taskSignal uint32
+	taskPID, taskTGID, taskMM, taskFS, taskFiles, taskCred, taskRealCred, taskSignal uint32
 	// taskCompat holds, in compatBit, whether the call is one of a 32-bit
 	// process.
 	taskCompat, compatBit                                 uint32
@@ -48,7 +48,7 @@ type layout struct {
 func newLayout(spec *btf.Spec) (*layout, error) {
 	f := finder{spec: spec}
 	l := &layout{
-		taskTGID: f.at("task_struct", "tgid"), taskMM: f.at("task_struct", "mm"),
+		taskPID: f.at("task_struct", "pid"), taskTGID: f.at("task_struct", "tgid"), taskMM: f.at("task_struct", "mm"),
 		taskFS: f.at("task_struct", "fs"), taskFiles: f.at("task_struct", "files"),
 		taskCred: f.at("task_struct", "cred"), taskRealCred: f.at("task_struct", "real_cred"), taskSignal: f.at("task_struct", "signal"),
 		signalLive: f.at("signal_struct", "live"),

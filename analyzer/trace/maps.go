@@ -8,7 +8,7 @@ import (
 
 // sizes are those of the maps. What is beyond them is counted.
 type sizes struct {
-	tasks  uint32 // processes alive at a time
+	tasks  uint32 // processes, and threads, alive at a time
 	counts uint32 // (program, call, arguments)
 	names  uint32 // distinct things named
 	checks uint32 // (program, call, capability, arguments)
@@ -25,7 +25,7 @@ const (
 	maxNumber = 1 << 10
 )
 
-// counter is what is counted apart, because facts are missing.
+// counter is what is counted apart, mostly because facts are missing.
 type counter uint32
 
 const (
@@ -37,7 +37,13 @@ const (
 	lostName
 	// unreadable: what a call named could not be read, or was too long.
 	unreadable
+	// alive are the processes and threads that were started since the watching
+	// began and have not ended, most is the highest that it was. No losses
+	// are from here on.
+	alive
+	most
 	counters
+	losses = alive
 )
 
 // task is the value of the map of watched processes.
@@ -87,6 +93,7 @@ type counted struct{ Count, First uint64 }
 // maps are what the programs work with.
 type maps struct {
 	tasks    *ebpf.Map // thread group id → task
+	born     *ebpf.Map // thread that was started since the watching began → 0
 	calls    *ebpf.Map // number → callInfo
 	counts   *ebpf.Map // countKey → counted
 	names    *ebpf.Map // nameKey → counted
@@ -110,6 +117,7 @@ func newMaps(n sizes) (*maps, error) {
 		entries   uint32
 	}{
 		{&m.tasks, "lpm_tasks", ebpf.Hash, 4, 16, n.tasks},
+		{&m.born, "lpm_born", ebpf.Hash, 4, 8, n.tasks},
 		{&m.calls, "lpm_calls", ebpf.Array, 4, callInfoSize, maxNumber},
 		{&m.counts, "lpm_counts", ebpf.Hash, 32, 16, n.counts},
 		{&m.names, "lpm_names", ebpf.Hash, 16, 16, n.names},
@@ -131,7 +139,7 @@ func newMaps(n sizes) (*maps, error) {
 }
 
 func (m *maps) close() {
-	for _, one := range []*ebpf.Map{m.tasks, m.calls, m.counts, m.names, m.checks, m.refused, m.override, m.signals, m.scratch, m.counters, m.ring} {
+	for _, one := range []*ebpf.Map{m.tasks, m.born, m.calls, m.counts, m.names, m.checks, m.refused, m.override, m.signals, m.scratch, m.counters, m.ring} {
 		one.Close()
 	}
 }

@@ -5,16 +5,16 @@ import "github.com/cilium/ebpf/asm"
 // fork is the program at sched_process_fork(struct task_struct *parent,
 // struct task_struct *child), which is passed before the child runs.
 func (c *code) fork() {
-	const key, tmp, value = slot(0), slot(1), slot(4)
+	const key, tmp, value, none = slot(0), slot(1), slot(4), slot(5)
 	l := c.at
+	born := c.name("born")
 	c.emit(
-		asm.LoadMem(asm.R6, asm.R1, 0, asm.DWord), asm.LoadMem(asm.R7, asm.R1, 8, asm.DWord),
-		asm.LoadMem(asm.R6, asm.R6, int16(l.taskTGID), asm.Word), asm.LoadMem(asm.R7, asm.R7, int16(l.taskTGID), asm.Word),
-		asm.JEq.Reg(asm.R6, asm.R7, "out"), // a thread
+		asm.LoadMem(asm.R6, asm.R1, 0, asm.DWord), asm.LoadMem(asm.R8, asm.R1, 8, asm.DWord),
+		asm.LoadMem(asm.R6, asm.R6, int16(l.taskTGID), asm.Word), asm.LoadMem(asm.R7, asm.R8, int16(l.taskTGID), asm.Word),
 		asm.StoreMem(asm.R10, key.offset(), asm.R6, asm.DWord),
 	)
 	c.lookup(c.maps.tasks, key)
-	c.emit(asm.JEq.Imm(asm.R0, 0, "out"))
+	c.emit(asm.JEq.Imm(asm.R0, 0, "out"), asm.JEq.Reg(asm.R6, asm.R7, born)) // a thread
 	c.emit(asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord), asm.LoadMem(asm.R2, asm.R0, 8, asm.DWord))
 	c.store(value, asm.R1)
 	c.store(value-1, asm.R2)
@@ -22,10 +22,35 @@ func (c *code) fork() {
 	c.mapPointer(asm.R1, c.maps.tasks)
 	c.address(asm.R2, key)
 	c.address(asm.R3, value)
-	c.emit(asm.Mov.Imm(asm.R4, 0), asm.FnMapUpdateElem.Call(), asm.JEq.Imm(asm.R0, 0, "out"))
+	c.emit(asm.Mov.Imm(asm.R4, 0), asm.FnMapUpdateElem.Call(), asm.JEq.Imm(asm.R0, 0, born))
 	c.count(lostTask, tmp)
+	c.mark(born)
+	c.emit(asm.LoadMem(asm.R1, asm.R8, int16(l.taskPID), asm.Word), asm.StoreMem(asm.R10, key.offset(), asm.R1, asm.DWord))
+	c.emit(set(asm.R10, none.offset(), 0))
+	c.insert(c.maps.born, key, none)
+	c.emit(asm.JNE.Imm(asm.R0, 0, "out"))
+	c.oneMore(tmp)
 	c.mark("out")
 	c.finish()
+}
+
+// oneMore counts a process or thread that was started. Of processors that come to
+// a new peak at once the last to write it may have come to one that is less by as
+// many as they are.
+func (c *code) oneMore(s slot) {
+	c.emit(asm.StoreImm(asm.R10, s.offset(), int64(alive), asm.Word))
+	c.lookup(c.maps.counters, s)
+	c.emit(
+		asm.JEq.Imm(asm.R0, 0, "out"),
+		asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R0, asm.R1, asm.DWord), asm.LoadMem(asm.R9, asm.R0, 0, asm.DWord),
+		asm.StoreImm(asm.R10, s.offset(), int64(most), asm.Word),
+	)
+	c.lookup(c.maps.counters, s)
+	c.emit(
+		asm.JEq.Imm(asm.R0, 0, "out"),
+		asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord), asm.JSGE.Reg(asm.R1, asm.R9, "out"),
+		asm.StoreMem(asm.R0, 0, asm.R9, asm.DWord),
+	)
 }
 
 // end is the program at sched_process_exit(struct task_struct *). A process is
@@ -33,7 +58,17 @@ func (c *code) fork() {
 func (c *code) end() {
 	const key, tmp = slot(0), slot(1)
 	l := c.at
-	c.emit(asm.LoadMem(asm.R6, asm.R1, 0, asm.DWord), asm.LoadMem(asm.R7, asm.R6, int16(l.taskSignal), asm.DWord))
+	counted := c.name("counted")
+	c.emit(asm.LoadMem(asm.R6, asm.R1, 0, asm.DWord))
+	c.emit(asm.LoadMem(asm.R1, asm.R6, int16(l.taskPID), asm.Word), asm.StoreMem(asm.R10, key.offset(), asm.R1, asm.DWord))
+	c.mapPointer(asm.R1, c.maps.born)
+	c.address(asm.R2, key)
+	c.emit(asm.FnMapDeleteElem.Call(), asm.JNE.Imm(asm.R0, 0, counted))
+	c.emit(asm.StoreImm(asm.R10, tmp.offset(), int64(alive), asm.Word))
+	c.lookup(c.maps.counters, tmp)
+	c.emit(asm.JEq.Imm(asm.R0, 0, counted), asm.Mov.Imm(asm.R1, -1), asm.StoreXAdd(asm.R0, asm.R1, asm.DWord))
+	c.mark(counted)
+	c.emit(asm.LoadMem(asm.R7, asm.R6, int16(l.taskSignal), asm.DWord))
 	c.read(asm.R1, tmp, asm.R7, l.signalLive, 4)
 	c.emit(asm.JNE.Imm(asm.R1, 0, "out"))
 	c.emit(asm.LoadMem(asm.R1, asm.R6, int16(l.taskTGID), asm.Word), asm.StoreMem(asm.R10, key.offset(), asm.R1, asm.DWord))

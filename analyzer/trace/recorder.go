@@ -35,6 +35,9 @@ type Recorder struct {
 	kernel  *attachment
 	// begun is the start by the monotonic clock, in nanoseconds.
 	begun uint64
+	// first is how many processes and threads it began with, as far as that is
+	// certain.
+	first int64
 	// flushed is sent to when all that was in the ring has been read, done is
 	// closed when nothing more is.
 	flushed chan struct{}
@@ -78,6 +81,7 @@ func (r *Recorder) Watch(pid int) error {
 	if err := r.begin(pid, group{}); err != nil {
 		return err
 	}
+	r.first = 1
 	return r.follow(pid, task{State: pending})
 }
 

@@ -280,3 +280,16 @@ func TestAsRootShortProcesses(t *testing.T) {
 	}
 	propose(t, o)
 }
+
+// TestAsRootPeakOfThreads: threads that are gone before a sample could be taken
+// have all been counted.
+func TestAsRootPeakOfThreads(t *testing.T) {
+	privileged(t)
+	l := labOf(t, archive(t, whole("threads.c", "/bin/main")(t)))
+	j := l.job(t)
+	j.Recorder = EBPF
+	o := l.run(t, j)
+	if o.Failure != nil || o.Record.Lost > 0 || o.Record.Peaks.PIDs != 9 {
+		t.Errorf("failure %v, lost %d, at most %d threads at a time, not 9", o.Failure, o.Record.Lost, o.Record.Peaks.PIDs)
+	}
+}
