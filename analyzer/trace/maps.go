@@ -15,7 +15,7 @@ type sizes struct {
 	ring   uint32 // bytes, a power of two and of pages
 }
 
-// enough is far above what containers do; it takes about 35 MiB.
+// enough is far above what containers do; it takes about 40 MiB.
 func enough() sizes {
 	return sizes{tasks: 1 << 16, counts: 1 << 16, names: 1 << 16, checks: 1 << 13, ring: 16 << 20}
 }
