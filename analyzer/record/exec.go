@@ -43,34 +43,60 @@ func (r *Recorder) noteFirstProgram(c call, executes bool) {
 	r.noteProgram(p, occasion{})
 }
 
-// noteExecution notes the program that execve(2) names. A path that holds no
-// program, as on the way through PATH, is none.
+// noteExecution notes the program that execve(2) names. A program that was
+// executed before by the same name is counted: what it is stays the same until it
+// is opened to be written, which forgets its uses. Of a script the first line is
+// read each time.
 func (r *Recorder) noteExecution(c call, dirfd int32, addr uint64) error {
-	asked, err := c.Path(dirfd, addr)
+	text, err := r.absolute(c, dirfd, addr)
 	if err != nil {
 		return err
+	}
+	var u use
+	repeats := false
+	if c.name == "execve" && r.common.identity {
+		if u, repeats = r.useOf(c, text, 0); repeats && r.again(u, c) {
+			return nil
+		}
+	}
+	r.facts.collect()
+	p, err := r.noteExecuted(c, dirfd, addr)
+	if repeats && err == nil && p.Path != "" && p.Interpreter == "" {
+		r.keepUse(c, u, p.Path)
+	}
+	r.facts.watched()
+	return err
+}
+
+// noteExecuted notes what is executed, and returns it. A path that holds no
+// program, as on the way through PATH, is none.
+func (r *Recorder) noteExecuted(c call, dirfd int32, addr uint64) (evidence.Program, error) {
+	var none evidence.Program
+	asked, err := c.Path(dirfd, addr)
+	if err != nil {
+		return none, err
 	}
 	name, err := c.Executable(dirfd, addr)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if f, err := r.stat(c, name); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) ||
 		err == nil && (f.kind() != unix.S_IFREG || f.mode&0o111 == 0) {
-		return nil
+		return none, nil
 	}
 	if !path.IsAbs(name) { // a file without a name, from memfd_create
 		name = "/" + name
 	}
 	name = strings.TrimSuffix(name, " (deleted)")
 	if err := r.checkAccess(c, name, 1, false); err != nil {
-		return err
+		return none, err
 	}
 	p := evidence.Program{Path: text(path.Clean(name)), Interpreter: text(r.interpreter(c, name))}
 	if asked != name {
 		p.As = text(asked)
 	}
 	r.noteProgram(p, r.at(c))
-	return nil
+	return p, nil
 }
 
 func (r *Recorder) noteProgram(p evidence.Program, o occasion) {

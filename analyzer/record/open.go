@@ -119,6 +119,7 @@ func (r *Recorder) noteExisting(c call, name string, f file, write bool) {
 		r.facts.see(&d.Seen, r.at(c))
 	case write && f.kind() != unix.S_IFIFO:
 		r.facts.file(name, evidence.Write, r.at(c))
+		r.uses.forget(name)
 	case !write && f.kind() != 0 && f.kind() != unix.S_IFIFO:
 		r.facts.read(name, r.at(c))
 		if strings.Contains(path.Base(name), ".so") {

@@ -370,6 +370,51 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestExecutesAgain: what a program is is found out once, until it may have become
+// another; a script's interpreter each time.
+func TestExecutesAgain(t *testing.T) {
+	const here = uint64(0xffffff9c) // AT_FDCWD
+	for _, test := range []struct {
+		name, program string
+		between       func(*testing.T, *container, *Recorder)
+		anew          bool
+	}{
+		{"nothing", "/usr/bin/sh", func(*testing.T, *container, *Recorder) {}, false},
+		{"a script", "/entry.sh", func(*testing.T, *container, *Recorder) {}, true},
+		{"it is written", "/usr/bin/sh", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "openat", here, c.text("/usr/bin/dash"), unix.O_WRONLY)
+			c.heads["/usr/bin/dash"] = "#!/usr/sbin/nginx\n"
+		}, true},
+		{"it is removed", "/usr/bin/sh", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "unlink", c.text("/usr/bin/dash"))
+		}, true},
+		{"its mode changes", "/usr/bin/sh", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "chmod", c.text("/usr/bin/dash"), 0o700)
+		}, true},
+		{"the user changes", "/usr/bin/sh", func(t *testing.T, c *container, r *Recorder) {
+			c.make(t, r, "setuid", 33)
+			c.cred = as(hostWWW, hostWWW)
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newContainer()
+			r := start(t, options(), c)
+			execute := func() { c.make(t, r, "execve", c.text(test.program), 0, 0) }
+			execute()
+			test.between(t, c, r)
+			before := c.found
+			execute()
+			if anew := c.found > before; anew != test.anew {
+				t.Errorf("looked into anew: %t, want %t", anew, test.anew)
+			}
+			all := slices.DeleteFunc(r.Record().Programs, func(p evidence.Program) bool { return p.Path == "/usr/sbin/nginx" })
+			if len(all) != 1 || all[0].Count != 2 {
+				t.Errorf("programs %+v", all)
+			}
+		})
+	}
+}
+
 // TestMoving holds that nothing is kept of a path while a call that changes it is
 // on its way, and that the changes told apart are bounded.
 func TestMoving(t *testing.T) {
