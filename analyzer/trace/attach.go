@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,10 +52,30 @@ func (r *Recorder) Attach(t *Target) error {
 			}
 		}
 		if !fresh {
-			return nil
+			return r.forgetStrangers(t, known, list)
 		}
 	}
 	return errors.New("the container starts processes faster than they can be put on the list")
+}
+
+// forgetStrangers takes those off the list that are not the target's: a process may
+// have ended between being listed and being watched, and another one of this
+// machine have got its number. Nobody leaves a pid namespace; from a tree that
+// shares the caller's a process can be missing because its parent has ended.
+func (r *Recorder) forgetStrangers(t *Target, known map[int]bool, list []int) error {
+	shared, err := t.shares("pid")
+	if err != nil || shared {
+		return nil // the target has ended, or it is a tree
+	}
+	for pid := range known {
+		if slices.Contains(list, pid) {
+			continue
+		}
+		if err := r.maps.tasks.Delete(uint32(pid)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("forgetting process %d: %w", pid, err)
+		}
+	}
+	return nil
 }
 
 // adopt watches a process that runs.
