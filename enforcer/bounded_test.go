@@ -146,6 +146,21 @@ func (r running) value(v2, controller, v1, key string) int64 {
 	return n
 }
 
+// processes returns how many there are. Of pids.current the kernel takes back only
+// after a moment what a fork has asked for and not got (pids_try_charge).
+func (r running) processes() int64 {
+	r.t.Helper()
+	group := r.groups[""]
+	if group == "" {
+		group = r.groups["pids"]
+	}
+	list, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return int64(len(strings.Fields(string(list))))
+}
+
 // until waits, for half a minute at the most.
 func (r running) until(what string, holds func() bool) {
 	r.t.Helper()

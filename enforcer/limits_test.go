@@ -82,10 +82,9 @@ while True:
     try: os.fork()
     except OSError: time.sleep(0.01)
 `)
-	processes := func() int64 { return r.value("pids.current", "pids", "pids.current", "") }
-	r.until("the bound is reached", func() bool { return processes() == bound.PIDs })
+	r.until("the bound is reached", func() bool { return r.value("pids.current", "pids", "pids.current", "") == bound.PIDs })
 	for range 20 {
-		if n := processes(); n > bound.PIDs {
+		if n := r.processes(); n > bound.PIDs {
 			t.Errorf("%d processes within %d", n, bound.PIDs)
 		}
 	}
