@@ -84,7 +84,7 @@ while True:
 `)
 	r.until("the bound is reached", func() bool { return r.value("pids.current", "pids", "pids.current", "") == bound.PIDs })
 	for range 20 {
-		if n := r.processes(); n > bound.PIDs {
+		if n := r.processes(); n > bound.PIDs || n < bound.PIDs/2 {
 			t.Errorf("%d processes within %d", n, bound.PIDs)
 		}
 	}
